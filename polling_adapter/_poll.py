@@ -1,0 +1,209 @@
+"""One call's progress: facts go in, a verdict comes out.
+
+Every decision about polling is taken here and only here. Nothing here does I/O, looks at a clock
+or knows an HTTP library: the drivers (``session``, ``adapter``) tell the facts and the time, and
+act on the verdict.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ._retry_after import parse_retry_after
+from .policy import PollingPolicy
+
+# RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+# RFC 9110 section 15.6: failures of the server that may pass
+_FAILURES = frozenset({500, 502, 503, 504})
+
+# RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
+_POLL_METHODS = frozenset({"GET", "HEAD"})
+
+Limit = Literal["total_timeout", "max_polls", "retry_after_max", "poll_failures"]
+
+
+class Answer(NamedTuple):
+    """What is to know of a response. ``headers`` must be case-insensitive."""
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Go on after ``seconds``, not before the instant ``until`` of the monotonic clock."""
+
+    seconds: float
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The policy's ``limit`` is reached."""
+
+    limit: Limit
+    reason: str
+
+
+def is_poll(status: int, headers: Mapping[str, str]) -> bool:
+    """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3)."""
+    return status in _REDIRECTS and "Retry-After" in headers and "Location" in headers
+
+
+class Poll:
+    """The counters and the deadline of one call.
+
+    :param policy: the caller's choices.
+    :param now: the monotonic instant, in seconds, at which the call begins.
+    :param random: a number in [0, 1), for the jitter.
+    """
+
+    def __init__(
+        self,
+        policy: PollingPolicy,
+        now: float,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.policy = policy
+        self.started = now
+        self.polls = 0
+        self.pauses = 0
+        self._random = random
+        self._failures = 0  # failed polls in a row
+        self._unusable = 0  # Retry-After headers in a row that name no usable time
+        self._seen: Counter[str] = Counter()
+
+    def answered(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp | None:
+        """A response came: should the same request be sent again?
+
+        :param now: monotonic seconds. :param wall: seconds since the epoch.
+        :return: None where the response stands: an answer, or a redirect to follow.
+        """
+        self._seen[str(answer.status)] += 1
+        if self._is_refusal(answer):
+            self._failures = 0
+            return self._pause_as_asked(answer, f"{answer.status} with Retry-After", now, wall)
+        if answer.status in _FAILURES and self._survives(answer.method):
+            return self._pause_after_failure(f"status {answer.status}", answer, now, wall)
+        self._failures = 0
+        return None
+
+    def redirected(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp | None:
+        """A redirect is about to be followed: when?
+
+        :return: None where it is no poll and is followed at once.
+        """
+        if not is_poll(answer.status, answer.headers):
+            return None
+        if self.policy.max_polls is not None and self.polls >= self.policy.max_polls:
+            return GiveUp(
+                "max_polls", f"the work is not done after max_polls={self.policy.max_polls}"
+            )
+        verdict = self._pause_as_asked(answer, f"{answer.status} with Retry-After", now, wall)
+        if isinstance(verdict, Pause):
+            self.polls += 1
+        return verdict
+
+    def failed(self, method: str, what: str, timed_out: bool, now: float) -> Pause | GiveUp | None:
+        """A request brought no response.
+
+        :return: None where the error is the caller's: it was not a poll that failed.
+        """
+        self._seen[what] += 1
+        if timed_out and self.left(now) == 0:
+            return self._out_of_time(what)
+        if not self._survives(method):
+            return None
+        return self._pause_after_failure(what, None, now, 0)
+
+    def left(self, now: float) -> float | None:
+        """Seconds left of ``total_timeout``; None where there is no limit."""
+        if self.policy.total_timeout is None:
+            return None
+        return max(0.0, self.started + self.policy.total_timeout - now)
+
+    def tally(self) -> str:
+        """The answers seen, as ``303 x 40, 502 x 3``."""
+        return ", ".join(f"{what} x {times}" for what, times in self._seen.most_common())
+
+    def _is_refusal(self, answer: Answer) -> bool:
+        methods = self.policy.retry_methods
+        return (
+            answer.status in self.policy.retry_statuses
+            and "Retry-After" in answer.headers
+            and (methods is None or answer.method in methods)
+        )
+
+    def _survives(self, method: str) -> bool:
+        # Never the request that starts the work: nobody knows whether it has begun.
+        return self.polls > 0 and method in _POLL_METHODS
+
+    def _pause_as_asked(self, answer: Answer, what: str, now: float, wall: float) -> Pause | GiveUp:
+        asked = _retry_after(answer, wall)
+        if asked is None:
+            self._unusable += 1
+            return self._pause(self._backoff(self._unusable), f"{what} of no usable time", now)
+        self._unusable = 0
+        return self._pause(asked, f"{what}: {_number(asked)}", now, asked)
+
+    def _pause_after_failure(
+        self, what: str, answer: Answer | None, now: float, wall: float
+    ) -> Pause | GiveUp:
+        self._failures += 1
+        allowed = self.policy.poll_failures
+        if self._failures > allowed:
+            return GiveUp("poll_failures", f"{what} outlasts poll_failures={allowed}")
+        # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
+        asked = None if answer is None else _retry_after(answer, wall)
+        seconds = max(self._backoff(self._failures), asked or 0.0)
+        return self._pause(seconds, f"{what}, failure {self._failures} of {allowed}", now, asked)
+
+    def _backoff(self, number: int) -> float:
+        doubled = self.policy.backoff_factor * 2.0 ** min(number - 1, 63)
+        return min(doubled, self.policy.backoff_max)
+
+    def _pause(
+        self, seconds: float, reason: str, now: float, asked: float | None = None
+    ) -> Pause | GiveUp:
+        seconds = max(seconds, self.policy.min_wait)
+        left = self.left(now)
+        if left is not None and seconds > left:
+            return self._out_of_time(
+                f"the next request is due in {_number(seconds)} s ({reason}), "
+                f"{_number(left)} s are left"
+            )
+        longest = self.policy.retry_after_max
+        if longest is not None and asked is not None and asked > longest:
+            return GiveUp(
+                "retry_after_max",
+                f"the server asks to wait {_number(asked)} s, "
+                f"retry_after_max={_number(longest)} is accepted",
+            )
+        self.pauses += 1
+        seconds += seconds * self.policy.jitter * self._random()
+        if left is not None:  # the jitter, unlike the server, can do with less
+            seconds = min(seconds, left)
+        return Pause(seconds, now + seconds, reason)
+
+    def _out_of_time(self, why: str) -> GiveUp:
+        total = self.policy.total_timeout
+        return GiveUp("total_timeout", f"{why} of total_timeout={total}")
+
+
+def _retry_after(answer: Answer, wall: float) -> float | None:
+    headers = answer.headers
+    return parse_retry_after(
+        headers.get("Retry-After"), headers.get("Date"), age=headers.get("Age"), now=wall
+    )
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")

@@ -1,0 +1,54 @@
+"""The errors; all of them are errors of requests.
+
+::
+
+    requests.RequestException
+    └── PollingError
+        ├── PollingTimeout      (also requests.Timeout and TimeoutError)
+        ├── TooManyPolls        (also requests.TooManyRedirects)
+        └── RetryAfterTooLong
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+
+class PollingError(requests.RequestException):
+    """A call ended before its result was there. Nothing is lost: ``url`` can still be polled.
+
+    ``request`` is the last one sent, ``response`` the last one received (None if there was none),
+    ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the
+    seconds since the call began.
+    """
+
+    url: str | None
+    polls: int
+    elapsed: float
+
+    def __init__(
+        self,
+        *args: Any,
+        url: str | None = None,
+        polls: int = 0,
+        elapsed: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        self.url = url
+        self.polls = polls
+        self.elapsed = elapsed
+        super().__init__(*args, **kwargs)
+
+
+class PollingTimeout(PollingError, requests.Timeout, TimeoutError):
+    """The next request would be due after the end of ``total_timeout``."""
+
+
+class TooManyPolls(PollingError, requests.TooManyRedirects):
+    """``max_polls`` polls were followed, and the work is not done."""
+
+
+class RetryAfterTooLong(PollingError):
+    """The server asks to wait longer than ``retry_after_max``."""

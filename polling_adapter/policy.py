@@ -1,0 +1,151 @@
+"""What the caller may choose: a policy is a value, it never acts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .clock import Clock, SystemClock
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait that is about to begin, as ``on_wait`` sees it.
+
+    :param url: the URL that is asked next.
+    :param seconds: how long the wait lasts, jitter included.
+    :param reason: why, in words.
+    :param number: the how many-eth wait of this call, from 1.
+    :param elapsed: seconds since the call began.
+    :param response: the :class:`requests.Response` that asks to wait; None after an error.
+    """
+
+    url: str
+    seconds: float
+    reason: str
+    number: int
+    elapsed: float
+    response: Any
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PollingPolicy:
+    """Caps, jitter and timeouts of a call. All times are seconds; None means no limit.
+
+    :param total_timeout: the whole call, waits and requests together. A wait that would end past
+        it raises :exc:`PollingTimeout` at once, unslept.
+    :param max_polls: polls in one call; then :exc:`TooManyPolls`.
+    :param retry_after_max: the longest Retry-After accepted; a longer one raises
+        :exc:`RetryAfterTooLong` at once, unslept. The default is urllib3's.
+    :param min_wait: the shortest wait, so that ``Retry-After: 0`` cannot hammer a server.
+    :param jitter: random extra, up to this fraction of the wait. It only ever adds.
+    :param backoff_factor: the first wait where the server names no usable time; it doubles.
+    :param backoff_max: the longest such wait.
+    :param retry_statuses: answers that are asked again when they carry Retry-After.
+    :param retry_methods: methods that are asked again; None: any.
+    :param poll_failures: failed polls in a row survived: connection error, timeout,
+        500, 502, 503, 504.
+    :param on_wait: called with a :class:`Wait` before each wait.
+    :param clock: ``monotonic()``, ``time()`` and ``sleep(seconds)``.
+    :raises TypeError: a value of the wrong type, or an unknown field.
+    :raises ValueError: a value out of range.
+    """
+
+    total_timeout: float | None = 3600
+    max_polls: int | None = None
+    retry_after_max: float | None = 21600
+    min_wait: float = 0.1
+    jitter: float = 0.1
+    backoff_factor: float = 0.5
+    backoff_max: float = 30
+    retry_statuses: frozenset[int] = frozenset({429, 503})
+    retry_methods: frozenset[str] | None = None
+    poll_failures: int = 5
+    on_wait: Callable[[Wait], object] | None = None
+    clock: Clock = SystemClock()
+
+    def __post_init__(self) -> None:
+        for name in ("total_timeout", "retry_after_max"):
+            self._check_number(name, optional=True)
+        for name in ("min_wait", "jitter", "backoff_factor", "backoff_max"):
+            self._check_number(name)
+        self._check_count("max_polls", optional=True)
+        self._check_count("poll_failures")
+        if self.retry_after_max is not None and self.min_wait > self.retry_after_max:
+            raise ValueError(
+                f"min_wait={self.min_wait!r} is longer than "
+                f"retry_after_max={self.retry_after_max!r}: no wait could satisfy both"
+            )
+        if self.on_wait is not None and not callable(self.on_wait):
+            raise self._refused("on_wait", "a callable or None", TypeError)
+        missing = [n for n in ("monotonic", "time", "sleep") if not hasattr(self.clock, n)]
+        if missing:
+            accepted = f"an object with monotonic(), time() and sleep(); it lacks {missing}"
+            raise self._refused("clock", accepted, TypeError)
+        self._freeze("retry_statuses", _statuses(self._items("retry_statuses", int)))
+        if self.retry_methods is not None:
+            methods = self._items("retry_methods", str)
+            self._freeze("retry_methods", frozenset(method.upper() for method in methods))
+
+    def replace(self, **changes: Any) -> PollingPolicy:
+        """A new policy with ``changes``, checked like any other.
+
+        :raises TypeError: an unknown field, or a value of the wrong type.
+        :raises ValueError: a value out of range.
+        """
+        return dataclasses.replace(self, **changes)
+
+    def __repr__(self) -> str:
+        changed = (
+            f"{field.name}={value!r}"
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        )
+        return f"PollingPolicy({', '.join(changed)})"
+
+    def _check_number(self, name: str, *, optional: bool = False) -> None:
+        value = getattr(self, name)
+        if optional and value is None:
+            return
+        accepted = "a finite number of seconds >= 0" + (" or None" if optional else "")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._refused(name, accepted, TypeError)
+        if not 0 <= value < math.inf:
+            raise self._refused(name, accepted, ValueError)
+
+    def _check_count(self, name: str, *, optional: bool = False) -> None:
+        value = getattr(self, name)
+        if optional and value is None:
+            return
+        accepted = "a whole number >= 0" + (" or None" if optional else "")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._refused(name, accepted, TypeError)
+        if value < 0:
+            raise self._refused(name, accepted, ValueError)
+
+    def _items(self, name: str, kind: type) -> frozenset[Any]:
+        value = getattr(self, name)
+        accepted = f"a collection of {kind.__name__}"
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise self._refused(name, accepted, TypeError)
+        items = frozenset(value)
+        if any(isinstance(item, bool) or not isinstance(item, kind) for item in items):
+            raise self._refused(name, accepted, TypeError)
+        return items
+
+    def _freeze(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _refused(self, name: str, accepted: str, kind: type[Exception]) -> Exception:
+        return kind(f"{name}={getattr(self, name)!r} is not accepted: it takes {accepted}")
+
+
+def _statuses(statuses: frozenset[int]) -> frozenset[int]:
+    for status in statuses:
+        # A success is an answer and a redirect is followed: only refusals can be asked again.
+        if not 400 <= status <= 599:
+            raise ValueError(f"retry_statuses has {status!r}: it takes statuses of 400..599")
+    return statuses

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from polling_adapter import PollingAdapter, PollingPolicy, PollingSession
+
+from .server import Server, serving
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+Open = Callable[[PollingPolicy], requests.Session]
+
+
+def polling_session(policy: PollingPolicy) -> requests.Session:
+    return PollingSession(policy=policy)
+
+
+def mounted_adapter(policy: PollingPolicy) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", PollingAdapter(policy=policy))
+    return session
+
+
+@pytest.fixture(params=[polling_session, mounted_adapter])
+def connect(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Both ways in: a session with the given policy."""
+    opened = []
+
+    def connect(policy: PollingPolicy) -> requests.Session:
+        opened.append(request.param(policy))
+        return opened[-1]
+
+    yield connect
+    for session in opened:
+        session.close()
