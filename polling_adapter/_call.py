@@ -17,15 +17,12 @@ import requests
 from requests.utils import rewind_body
 from urllib3.util import Timeout
 
+from ._body import release
 from ._poll import Answer, GiveUp, Limit, Pause, Poll
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
 
 logger = logging.getLogger("polling_adapter")
-
-# The most that is read of the body of a response that is not the result, in bytes. More costs the
-# connection, which is cheaper than reading on.
-BODY_LIMIT = 65536
 
 _ERRORS: dict[Limit, type[PollingError]] = {
     "total_timeout": PollingTimeout,
@@ -35,7 +32,7 @@ _ERRORS: dict[Limit, type[PollingError]] = {
 }
 
 # What a poll may fail with: no connection, no answer in time, an answer cut short
-FAILURES = (
+_FAILURES = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -58,23 +55,27 @@ class Call:
         self.policy = policy
         self.polling = polling
         self.following = False
-        self.clock = policy.clock
-        self.poll = Poll(policy, self.clock.monotonic())
         self.response: requests.Response | None = None
+        self._hooks = request.hooks
+        self._clock = policy.clock
+        self._poll = Poll(policy, self._clock.monotonic())
         self._judged: object = None
-        self._verdict: Pause | GiveUp | None = None
-        self.hooks = request.hooks
+
+    @classmethod
+    def current(cls) -> Call | None:
+        """The call under way in this context."""
+        return _current.get()
 
     @classmethod
     def of(cls, request: requests.PreparedRequest) -> Call | None:
-        """The call under way in this context that ``request`` belongs to."""
+        """The call under way in this context, where ``request`` belongs to it."""
         call = _current.get()
         # PreparedRequest.copy() shares the hooks, a request made anew has its own: so a hop is
         # told from a request that a hook or an auth handler sends on the side.
-        return call if call is not None and call.hooks is request.hooks else None
+        return call if call is not None and call._hooks is request.hooks else None
 
     @contextmanager
-    def current(self) -> Iterator[None]:
+    def under_way(self) -> Iterator[None]:
         """Make this the call that the adapters join."""
         token = _current.set(self)
         try:
@@ -85,175 +86,183 @@ class Call:
     @contextmanager
     def follows(self) -> Iterator[None]:
         """While redirects are followed, not handed to the caller."""
-        self.following = True
+        outer, self.following = self.following, True
         try:
             yield
         finally:
-            self.following = False
+            self.following = outer
 
     def send(
         self,
         send: Callable[..., requests.Response],
         request: requests.PreparedRequest,
+        *,
+        preload: bool = False,
         timeout: Any = None,
         **kwargs: Any,
     ) -> requests.Response:
         """``send`` the request until it is neither refused for now nor a failed poll.
 
+        :param preload: read the result's body too, so that one cut short is a failed poll.
         :raises PollingError: a cap of the policy is reached.
         :raises requests.exceptions.UnrewindableBodyError: the body cannot be sent again.
         """
         while True:
+            response: requests.Response | None
             try:
                 response = send(request, timeout=self._within(timeout), **kwargs)
-            except FAILURES as error:
-                self.survive(error, request)
-                continue
-            if not self.again(response, request):
-                return response
+                pause = self._answered(response, request)
+                if pause is None:
+                    if preload and not response.is_redirect:
+                        _ = response.content
+                    return response
+            except PollingError:
+                raise
+            except _FAILURES as error:
+                response, pause = None, self._failed(error, request)
+            self._wait(pause, request.url, response)
 
-    def again(self, response: requests.Response, request: requests.PreparedRequest) -> bool:
-        """Wait where ``response`` means that ``request`` is to be sent again."""
-        # An adapter and the session above it may both ask: one answer is judged once.
-        if self._judged is not response:
-            self._judged = self.response = response
-            self._verdict = self.poll.answered(
-                _answer(response), self.clock.monotonic(), self.clock.time()
-            )
-        verdict, self._verdict = self._verdict, None
-        if verdict is None:
-            return False
-        if isinstance(verdict, GiveUp):
-            if verdict.limit == "poll_failures":  # as requests would have given it
-                logger.warning("%s: %s", printable(request.url), verdict.reason)
-                return False
-            raise self.error(verdict, request)
-        _rewind(request, response)
-        self.wait(verdict, request.url, response)
-        return True
-
-    def follow(
-        self, response: requests.Response, url: str | None, since: float | None = None
-    ) -> bool:
-        """Wait where the redirect ``response`` to ``url`` is a poll.
-
-        :param since: the monotonic instant at which the response came; default: now.
-        :return: whether it is a poll.
-        """
-        now = self.clock.monotonic() if since is None else since
+    def redirected(self, response: requests.Response) -> Pause | GiveUp | None:
+        """What the Poll says of a redirect; None where it is no poll."""
         self.response = response
-        verdict = self.poll.redirected(_answer(response), now, self.clock.time())
-        if verdict is None:
-            return False
-        if isinstance(verdict, GiveUp):
-            raise self.error(verdict, response.request, url)
-        self.wait(verdict, url, response)
-        return True
+        return self._poll.redirected(_answer(response), self._clock.monotonic(), self._clock.time())
 
-    def survive(self, error: requests.RequestException, request: requests.PreparedRequest) -> None:
-        """Wait where ``error`` is a failed poll that the policy survives; else raise it."""
+    def obey(
+        self,
+        verdict: Pause | GiveUp | None,
+        response: requests.Response,
+        upcoming: requests.PreparedRequest,
+    ) -> None:
+        """Wait before ``upcoming`` is sent, as ``response`` asks.
+
+        :raises PollingError: the verdict is to give up.
+        """
+        if isinstance(verdict, GiveUp):
+            raise self._error(verdict, response.request, upcoming)
+        if verdict is not None:
+            self._wait(verdict, upcoming.url, response)
+
+    def left(self) -> float | None:
+        """Seconds left of ``total_timeout``; None where there is no limit."""
+        return self._poll.left(self._clock.monotonic())
+
+    def release(self, response: requests.Response) -> None:
+        """Give the connection of a response that is not the result back."""
+        release(response, out_of_time=lambda: self.left() == 0)
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+    def _answered(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> Pause | None:
+        if self._judged is response:  # an adapter below has seen to it
+            return None
+        self._judged = self.response = response
+        verdict = self._poll.answered(
+            _answer(response), self._clock.monotonic(), self._clock.time()
+        )
+        if isinstance(verdict, GiveUp):
+            if verdict.limit != "poll_failures":
+                raise self._error(verdict, request, request)
+            logger.warning("%s: %s", printable(request.url), verdict.reason)
+            return None  # the failure reaches the caller as requests would have given it
+        if verdict is not None:
+            _rewind(request, response)
+        return verdict
+
+    def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Pause:
+        """The wait before a failed poll is sent again; else ``error`` is raised."""
         if self._judged is error:  # an adapter below has given up already
             raise error
         self._judged = error
-        verdict = self.poll.failed(
+        verdict = self._poll.failed(
             request.method or "",
             type(error).__name__,
             isinstance(error, requests.Timeout),
-            self.clock.monotonic(),
+            self._clock.monotonic(),
         )
         if verdict is None:
             raise error
         if isinstance(verdict, GiveUp):
-            ours = self.error(verdict, request)
+            ours = self._error(verdict, request, request)
             if verdict.limit == "poll_failures":  # as requests would have given it
                 raise error from ours
             raise ours from error
-        self.wait(verdict, request.url, None)
+        return verdict
 
-    def wait(self, pause: Pause, url: str | None, response: requests.Response | None) -> None:
-        """Tell the log and the hook, let go of the connection, and sleep."""
-        level = logging.DEBUG if response is not None and response.is_redirect else logging.INFO
-        if "no usable time" in pause.reason or "failure" in pause.reason:
-            level = logging.WARNING
-        logger.log(level, "%s in %.3f s: %s", printable(url), pause.seconds, pause.reason)
+    def _wait(self, pause: Pause, url: str | None, response: requests.Response | None) -> None:
+        """Let go of the connection, tell the log and the hook, and sleep."""
         if response is not None:
-            release(response)
+            self.release(response)
+        logger.log(
+            logging.DEBUG if pause.smooth else logging.WARNING,
+            "%s is asked in %.3f s: %s",
+            printable(url),
+            pause.seconds,
+            pause.reason,
+        )
         if self.policy.on_wait is not None:
-            elapsed = self.clock.monotonic() - self.poll.started
             self.policy.on_wait(
-                Wait(url or "", pause.seconds, pause.reason, self.poll.pauses, elapsed, response)
+                Wait(
+                    url or "",
+                    pause.seconds,
+                    pause.reason,
+                    self._poll.pauses,
+                    self._elapsed(),
+                    response,
+                )
             )
-        self.clock.sleep(max(0.0, pause.until - self.clock.monotonic()))
+        self._clock.sleep(max(0.0, pause.until - self._clock.monotonic()))
 
-    def error(
-        self, verdict: GiveUp, request: requests.PreparedRequest, url: str | None = None
+    def _error(
+        self,
+        verdict: GiveUp,
+        request: requests.PreparedRequest,
+        upcoming: requests.PreparedRequest,
     ) -> PollingError:
-        """The error for ``verdict``; ``url`` is still to be asked (default: the request's own)."""
-        method = "GET" if url is not None else request.method
-        url = request.url if url is None else url
         return _ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {self.poll.tally()}; "
-            f"resume with {method} {printable(url)}",
+            f"{verdict.reason}; seen so far: {self._poll.tally()}; "
+            f"resume with {upcoming.method} {printable(upcoming.url)}",
             request=request,
             response=self.response,
-            url=url,
-            polls=self.poll.polls,
-            elapsed=self.clock.monotonic() - self.poll.started,
+            url=upcoming.url,
+            polls=self._poll.polls,
+            elapsed=self._elapsed(),
         )
+
+    def _elapsed(self) -> float:
+        return self._clock.monotonic() - self._poll.started
 
     def _within(self, timeout: Any) -> Any:
         """``timeout`` (as requests takes it), but no longer than what is left."""
-        left = self.poll.left(self.clock.monotonic())
+        left = self.left()
         if left is None:
             return timeout
         left = max(left, 0.001)  # urllib3 refuses 0
-        if timeout is None:
-            return left
         if isinstance(timeout, tuple):
-            return tuple(left if part is None else min(part, left) for part in timeout)
+            return tuple(_shorter(part, left) for part in timeout)
         if isinstance(timeout, Timeout):
-            total = timeout.total
-            total = min(total, left) if isinstance(total, (int, float)) else left
-            return Timeout(total=total, connect=timeout._connect, read=timeout._read)
-        return min(timeout, left)
-
-
-def release(response: requests.Response) -> None:
-    """Give the connection of a response that is not the result back, its body read within
-    ``BODY_LIMIT``: a waiting call holds no connection."""
-    raw = response.raw
-    if raw is None or response._content_consumed:
-        return
-    try:
-        if _is_short(response):
-            _ = response.content
-        else:
-            raw.read(BODY_LIMIT, decode_content=False)
-            response._content = b""
-            response._content_consumed = True
-            raw.close()  # what is left unread would be taken for the next response
-    except Exception as error:  # the body is of no use: whatever is wrong with it, let it go
-        logger.debug("body of %s dropped: %s", printable(response.url), type(error).__name__)
-        response._content = b""
-        response._content_consumed = True
-        raw.close()
-    response.close()
+            return Timeout(
+                total=_shorter(timeout.total, left), connect=timeout._connect, read=timeout._read
+            )
+        return _shorter(timeout, left)
 
 
 def printable(url: str | None) -> str:
     """``url`` without userinfo, which may hold a password (RFC 9110 section 4.2.4)."""
-    parts = urlsplit(url or "")
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        parts = urlsplit(url or "")
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    except ValueError:
+        return "a URL that cannot be read"
 
 
-def _is_short(response: requests.Response) -> bool:
-    length = response.headers.get("Content-Length", "")
-    return (
-        length.isascii()
-        and length.isdigit()
-        and int(length) <= BODY_LIMIT
-        and "Content-Encoding" not in response.headers
-    )
+def _shorter(timeout: Any, left: float) -> Any:
+    if timeout is None:
+        return left
+    # what is no number is for requests to refuse, or is urllib3's mark for "the default"
+    return min(timeout, left) if isinstance(timeout, (int, float)) else timeout
 
 
 def _answer(response: requests.Response) -> Answer:

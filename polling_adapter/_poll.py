@@ -38,11 +38,15 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Pause:
-    """Go on after ``seconds``, not before the instant ``until`` of the monotonic clock."""
+    """Go on after ``seconds``, not before the instant ``until`` of the monotonic clock.
+
+    ``smooth`` is False where something went wrong: a failed poll, or a malformed header.
+    """
 
     seconds: float
     until: float
     reason: str
+    smooth: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Poll:
         self._seen[str(answer.status)] += 1
         if self._is_refusal(answer):
             self._failures = 0
-            return self._pause_as_asked(answer, f"{answer.status} with Retry-After", now, wall)
+            return self._pause_as_asked(answer, now, wall)
         if answer.status in _FAILURES and self._survives(answer.method):
             return self._pause_after_failure(f"status {answer.status}", answer, now, wall)
         self._failures = 0
@@ -107,7 +111,7 @@ class Poll:
             return GiveUp(
                 "max_polls", f"the work is not done after max_polls={self.policy.max_polls}"
             )
-        verdict = self._pause_as_asked(answer, f"{answer.status} with Retry-After", now, wall)
+        verdict = self._pause_as_asked(answer, now, wall)
         if isinstance(verdict, Pause):
             self.polls += 1
         return verdict
@@ -146,13 +150,15 @@ class Poll:
         # Never the request that starts the work: nobody knows whether it has begun.
         return self.polls > 0 and method in _POLL_METHODS
 
-    def _pause_as_asked(self, answer: Answer, what: str, now: float, wall: float) -> Pause | GiveUp:
+    def _pause_as_asked(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp:
         asked = _retry_after(answer, wall)
-        if asked is None:
-            self._unusable += 1
-            return self._pause(self._backoff(self._unusable), f"{what} of no usable time", now)
-        self._unusable = 0
-        return self._pause(asked, f"{what}: {_number(asked)}", now, asked)
+        reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
+        if asked is not None:
+            self._unusable = 0
+            return self._pause(asked, reason, now, asked)
+        self._unusable += 1
+        seconds = self._backoff(self._unusable)
+        return self._pause(seconds, f"{reason}, which names no usable time", now, smooth=False)
 
     def _pause_after_failure(
         self, what: str, answer: Answer | None, now: float, wall: float
@@ -164,14 +170,20 @@ class Poll:
         # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
         asked = None if answer is None else _retry_after(answer, wall)
         seconds = max(self._backoff(self._failures), asked or 0.0)
-        return self._pause(seconds, f"{what}, failure {self._failures} of {allowed}", now, asked)
+        reason = f"{what}, failed poll {self._failures} of {allowed} in a row"
+        return self._pause(seconds, reason, now, asked, smooth=False)
 
     def _backoff(self, number: int) -> float:
         doubled = self.policy.backoff_factor * 2.0 ** min(number - 1, 63)
         return min(doubled, self.policy.backoff_max)
 
     def _pause(
-        self, seconds: float, reason: str, now: float, asked: float | None = None
+        self,
+        seconds: float,
+        reason: str,
+        now: float,
+        asked: float | None = None,
+        smooth: bool = True,
     ) -> Pause | GiveUp:
         seconds = max(seconds, self.policy.min_wait)
         left = self.left(now)
@@ -191,7 +203,7 @@ class Poll:
         seconds += seconds * self.policy.jitter * self._random()
         if left is not None:  # the jitter, unlike the server, can do with less
             seconds = min(seconds, left)
-        return Pause(seconds, now + seconds, reason)
+        return Pause(seconds, now + seconds, reason, smooth)
 
     def _out_of_time(self, why: str) -> GiveUp:
         total = self.policy.total_timeout
@@ -206,4 +218,10 @@ def _retry_after(answer: Answer, wall: float) -> float | None:
 
 
 def _number(seconds: float) -> str:
-    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") if seconds < 1e15 else f"{seconds:g}"
+
+
+def _excerpt(value: str) -> str:
+    """A header's value as a log can take it: its odd characters escaped, its length bounded."""
+    shown = ascii(value)[1:-1]
+    return shown if len(shown) <= 40 else f"{shown[:40]}..."

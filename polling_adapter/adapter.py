@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
-from requests.sessions import SessionRedirectMixin
 
-from ._call import Call, release
-from ._poll import is_poll
+from ._call import Call
+from ._chain import Chain, History, Redirect, next_request, same_origin
+from ._retries import Retries
 from .policy import PollingPolicy
 
 if TYPE_CHECKING:
@@ -23,22 +24,27 @@ class PollingAdapterMixin(_Base):
     """Respects Retry-After, in any :class:`requests.adapters.HTTPAdapter` that it is mixed into.
 
     :param policy: caps, jitter and timeouts; below a :class:`PollingSession` its policy counts.
+    :raises TypeError: ``policy`` is no :class:`PollingPolicy`.
     """
 
     policy: PollingPolicy = PollingPolicy()
 
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         if policy is not None:
             if not isinstance(policy, PollingPolicy):
                 raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")
             self.policy = policy
-        retries = self.max_retries
-        # urllib3 would sleep below us, outside of the deadline, and clip what the server asks for
-        self.max_retries = retries.new(
-            respect_retry_after_header=False,
-            status_forcelist=frozenset(retries.status_forcelist) - self.policy.retry_statuses,
-        )
+        super().__init__(*args, **kwargs)
+
+    @property
+    def max_retries(self) -> urllib3.Retry:
+        """urllib3's retries, as :class:`requests.adapters.HTTPAdapter` takes them. They happen
+        below a poll, within its deadline."""
+        return self._max_retries
+
+    @max_retries.setter
+    def max_retries(self, retries: urllib3.Retry) -> None:
+        self._max_retries = Retries.within_calls(retries)
 
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, stream: bool = False, **kwargs: Any
@@ -49,38 +55,43 @@ class PollingAdapterMixin(_Base):
         """
         call = Call.of(request)
         if call is None:
-            return self._follow(request, stream=stream, **kwargs)
+            return self._poll(request, stream=stream, **kwargs)
         if not call.polling:
             return super().send(request, stream=stream, **kwargs)
         return call.send(super().send, request, stream=stream, **kwargs)
 
-    def _follow(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        chain = _Chain.of(request)
-        pending = chain.take(request)
-        if pending is None:
-            call = Call(self.policy, request)
-        else:
-            call = pending.call
-            call.follow(pending.response, request.url, pending.since)
-        history: list[requests.Response] = []
+    def _poll(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send without a polling session above. The first redirect goes to the session at once,
+        which may not follow it; once it does, polls are answered here while they stay here."""
+        chain = Chain.of(request)
+        redirect = chain.followed_by(request)
+        call = Call(self.policy, request)
+        if redirect is not None:
+            if redirect.call.left() != 0:  # else its time went by in the caller's hands
+                call = redirect.call
+            call.obey(redirect.verdict, redirect.response, request)
+        follow = redirect is not None and redirect.request is not request
+        history = History()
         while True:
-            response = call.send(super().send, request, **kwargs)
-            if not is_poll(response.status_code, response.headers):
-                break
-            upcoming = _next_request(response, request, kwargs.get("proxies"))
-            if upcoming is None:
-                break
-            if pending is None or not _same_origin(upcoming, request):
-                chain.pending.append(
-                    _Pending(request, upcoming, call, response, call.clock.monotonic())
+            with call.under_way():
+                response = call.send(
+                    super().send, request, preload=follow and not kwargs["stream"], **kwargs
                 )
+            verdict = call.redirected(response)
+            upcoming = None
+            if follow and verdict is not None:
+                call.release(response)
+                upcoming = next_request(response, request, kwargs.get("proxies"))
+            if upcoming is None or not same_origin(upcoming, request):
                 break
             response = dispatch_hook("response", request.hooks, response, **kwargs)
-            history.append(response)
-            del history[:-30]
-            call.follow(response, upcoming.url)
+            history.add(response)
+            call.obey(verdict, response, upcoming)
             request = upcoming
-        response.history = history
+        if response.is_redirect:
+            chain.remember(Redirect(request, response, call, verdict))
+        if history:
+            response.history = list(history)
         return response
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,70 +103,3 @@ class PollingAdapter(PollingAdapterMixin, HTTPAdapter):
 
     :param policy: caps, jitter and timeouts; every other argument is HTTPAdapter's.
     """
-
-
-class _Pending(NamedTuple):
-    """A poll that was handed to a session, which may or may not follow it."""
-
-    request: requests.PreparedRequest
-    upcoming: requests.PreparedRequest
-    call: Call
-    response: requests.Response
-    since: float
-
-
-class _Chain(dict[str, Any]):
-    """The hooks of a request, which all copies of it share, and the polls they may follow.
-
-    PreparedRequest.copy() shares the hooks, and requests builds each redirect with it: so a request
-    that follows a redirect can be told from one made anew, without any state on the adapter.
-    """
-
-    def __init__(self, hooks: dict[str, Any]) -> None:
-        super().__init__(hooks)
-        self.pending: list[_Pending] = []
-
-    @classmethod
-    def of(cls, request: requests.PreparedRequest) -> _Chain:
-        if not isinstance(request.hooks, _Chain):
-            request.hooks = cls(request.hooks)
-        return request.hooks
-
-    def take(self, request: requests.PreparedRequest) -> _Pending | None:
-        for pending in reversed(self.pending):
-            if request is not pending.request and (request.method, request.url) == (
-                pending.upcoming.method,
-                pending.upcoming.url,
-            ):
-                self.pending.remove(pending)
-                return pending
-        return None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-
-class _Redirect(SessionRedirectMixin):
-    """Only prepares the next request, with the logic of requests."""
-
-    max_redirects = 1
-    trust_env = False  # netrc has had its say on the first request of this origin
-
-    def __init__(self) -> None:
-        self.cookies = requests.cookies.RequestsCookieJar()
-
-
-def _next_request(
-    response: requests.Response, request: requests.PreparedRequest, proxies: Any
-) -> requests.PreparedRequest | None:
-    release(response)
-    following = _Redirect().resolve_redirects(
-        response, request, proxies=proxies, yield_requests=True
-    )
-    return next(following, None)  # type: ignore[return-value]
-
-
-def _same_origin(one: requests.PreparedRequest, other: requests.PreparedRequest) -> bool:
-    if one.method not in ("GET", "HEAD"):
-        return False
-    return not _Redirect().should_strip_auth(other.url or "", one.url or "")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 import requests
 
-from ._call import FAILURES, Call, release
+from ._call import Call
+from ._poll import Pause, is_poll
 from .adapter import PollingAdapter
 from .policy import PollingPolicy
 
-#: So many of a call's polls are kept in ``response.history``, the newest: it stays bounded.
+#: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
 
 # The ``polling=`` of Session.request on its way to Session.send
@@ -72,8 +74,10 @@ class PollingMixin(_Base):
         token = _requested.set(None)  # a request sent on the side, by a hook, is a call of its own
         try:
             call = Call(chosen if chosen else self.policy, request, polling=chosen is not False)
-            with call.current():
-                return super().send(request, **kwargs)
+            with call.under_way():
+                if not call.polling:
+                    return super().send(request, **kwargs)
+                return call.send(super().send, request, **kwargs)
         finally:
             _requested.reset(token)
 
@@ -89,84 +93,76 @@ class PollingMixin(_Base):
         yield_requests: bool = False,
         **adapter_kwargs: Any,
     ) -> Generator[requests.Response, None, None]:
-        """As :meth:`requests.Session.resolve_redirects`, but a poll is waited for."""
-        call = Call.of(req)
+        """As :meth:`requests.Session.resolve_redirects`, but a poll is waited for.
+
+        Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
+        """
+        call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
-        if yield_requests or (call is not None and not call.polling):
-            if yield_requests and call is not None and call.following:
-                release(resp)  # within bounds, before requests reads all of it
-            stock = super().resolve_redirects
-            if yield_requests and self.max_redirects < 1 and call is not None and call.following:
-                stock = super(PollingMixin, self._with_a_redirect_left()).resolve_redirects
-            yield from stock(
-                resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
-            )
+        if call.polling and not yield_requests:
+            yield from self._resolve(call, resp, req, stream, proxies or {}, options)
             return
-        if call is None:
-            call = Call(self.policy, req)
-        yield from self._resolve(call, resp, req, proxies or {}, options)
+        stock: requests.Session = super()  # type: ignore[assignment]
+        if call.following:
+            call.release(resp)  # within bounds, before requests reads all of it
+            if self.max_redirects < 1:
+                stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
+        yield from stock.resolve_redirects(
+            resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
+        )
 
     def _resolve(
         self,
         call: Call,
         resp: requests.Response,
         req: requests.PreparedRequest,
+        stream: bool,
         proxies: dict[str, str],
         options: dict[str, Any],
     ) -> Generator[requests.Response, None, None]:
         redirects = 0
-        history: list[requests.Response] = []
-        with call.current(), call.follows():
-            while True:
-                if call.again(resp, req):
-                    upcoming = req
-                elif self.get_redirect_target(resp) is None:
-                    return
-                else:
-                    upcoming = self._next(resp, req, proxies, options)
-                    if not call.follow(resp, upcoming.url):
-                        resp.history = history[:]
-                        redirects += 1
-                        if redirects > self.max_redirects:
-                            raise requests.TooManyRedirects(
-                                f"Exceeded {self.max_redirects} redirects.", response=resp
-                            )
-                        release(resp)
-                history.append(resp)
-                del history[: max(0, len(history) - HISTORY_POLLS - redirects)]
+        history = [resp]
+        polls: deque[requests.Response] = deque(maxlen=HISTORY_POLLS)
+        while self.get_redirect_target(resp) is not None:
+            with call.under_way(), call.follows():
+                upcoming = self._upcoming(resp, req, proxies, options)
+                verdict = call.redirected(resp)
+                if not isinstance(verdict, Pause):
+                    # A poll has no history of its own: each would keep all before it alive.
+                    resp.history = [*history, *polls][:-1]
+                if verdict is None:
+                    redirects += 1
+                    if redirects > self.max_redirects:
+                        raise requests.TooManyRedirects(
+                            f"Exceeded {self.max_redirects} redirects.", response=resp
+                        )
+                call.obey(verdict, resp, upcoming)
                 proxies = self.rebuild_proxies(upcoming, proxies)
-                resp = self._send_hop(call, upcoming, proxies, options)
-                requests.cookies.extract_cookies_to_jar(self.cookies, upcoming, resp.raw)
-                req = upcoming
-                yield resp
+                hop = {"stream": True, "proxies": proxies, "allow_redirects": False, **options}
+                resp = call.send(self.send, upcoming, preload=not stream, **hop)
+            req = upcoming
+            if is_poll(resp.status_code, resp.headers):
+                polls.append(resp)
+            else:
+                passed = [*polls, resp]
+                polls.clear()
+                history.extend(passed)
+                yield from passed
+        yield from polls
 
-    def _next(
+    def _upcoming(
         self,
         resp: requests.Response,
         req: requests.PreparedRequest,
         proxies: dict[str, str],
         options: dict[str, Any],
     ) -> requests.PreparedRequest:
-        if resp.next is not None:
-            return resp.next
-        return next(  # type: ignore[return-value]
+        """The request that requests makes of a redirect."""
+        following: Any = resp.next or next(
             self.resolve_redirects(resp, req, proxies=proxies, yield_requests=True, **options)
         )
-
-    def _send_hop(
-        self,
-        call: Call,
-        request: requests.PreparedRequest,
-        proxies: dict[str, str],
-        options: dict[str, Any],
-    ) -> requests.Response:
-        while True:
-            try:
-                return self.send(
-                    request, stream=True, proxies=proxies, allow_redirects=False, **options
-                )
-            except FAILURES as error:
-                call.survive(error, request)
+        self.get_adapter(following.url)  # if there is none, requests says so, before any wait
+        return following  # type: ignore[no-any-return]
 
     def _with_a_redirect_left(self) -> PollingMixin:
         """This session with ``max_redirects`` 1: requests checks it before it prepares the next

@@ -1,0 +1,160 @@
+"""What an adapter can know of the redirects that a session above it follows.
+
+An adapter sees single requests. PreparedRequest.copy() shares the hooks of its original, and
+requests builds each redirect with it, while a request made anew has hooks of its own: so a request
+that follows a redirect can be told from one that merely asks for the same URL, and the redirects
+that await their follower are kept with the hooks, not on the adapter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.sessions import SessionRedirectMixin
+
+from ._call import Call
+from ._poll import GiveUp, Pause
+
+# Of the redirects that nobody has followed yet, so many are remembered: one PreparedRequest may be
+# sent over and over without its redirects being followed.
+_PENDING = 64
+
+# Of the polls below one hop of the session, so many are kept in the history, the newest.
+_HISTORY = 30
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(eq=False)
+class Redirect:
+    """A redirect that was handed to the session, which may or may not follow it."""
+
+    request: requests.PreparedRequest
+    response: requests.Response
+    call: Call
+    verdict: Pause | GiveUp | None
+    thread: int = field(default_factory=threading.get_ident)
+
+    def __post_init__(self) -> None:
+        self.url = _target(self.response, self.request)
+
+    @property
+    def due(self) -> float:
+        if self.verdict is None:
+            return 0.0
+        return self.verdict.until if isinstance(self.verdict, Pause) else float("inf")
+
+
+class Chain(dict[str, Any]):
+    """The hooks of a request, which all copies of it share, and the redirects they may follow."""
+
+    def __init__(self, hooks: dict[str, Any]) -> None:
+        super().__init__(hooks)
+        self._lock = threading.Lock()
+        self._pending: list[Redirect] = []
+
+    @classmethod
+    def of(cls, request: requests.PreparedRequest) -> Chain:
+        if not isinstance(request.hooks, Chain):
+            request.hooks = cls(request.hooks)
+        return request.hooks
+
+    def remember(self, redirect: Redirect) -> None:
+        with self._lock:
+            self._pending.append(redirect)
+            del self._pending[:-_PENDING]
+
+    def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
+        """The redirect that ``request`` follows, and is forgotten with that."""
+        here = threading.get_ident()
+        with self._lock:
+            led_here = [one for one in self._pending if one.url == request.url]
+            # A session may rewrite the URL it is sent to; a request like the first begins anew.
+            rewritten = [
+                one
+                for one in self._pending
+                if one.thread == here and one.request.url != request.url
+            ]
+            if not (led_here or rewritten):
+                return None
+            # Threads may share one request: where it cannot be told whose redirect is followed,
+            # the longest wait is early for none (P1).
+            redirect = max(led_here or rewritten, key=lambda one: (one.thread == here, one.due))
+            self._pending.remove(redirect)
+            return redirect
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class History:
+    """The newest polls, and of older ones those whose cookies the session has yet to store."""
+
+    def __init__(self) -> None:
+        self._polls: list[requests.Response] = []
+        self._cookies: dict[frozenset[str], requests.Response] = {}
+
+    def add(self, response: requests.Response) -> None:
+        self._polls.append(response)
+        if len(self._polls) > _HISTORY:
+            oldest = self._polls.pop(0)
+            if "Set-Cookie" in oldest.headers:
+                names = frozenset(oldest.cookies.keys())
+                self._cookies.pop(names, None)  # the newest of these names comes last
+                self._cookies[names] = oldest
+
+    def __len__(self) -> int:
+        return len(self._polls)
+
+    def __iter__(self) -> Iterator[requests.Response]:
+        yield from self._cookies.values()
+        yield from self._polls
+
+
+class _Preparer(SessionRedirectMixin):
+    """Only prepares the next request, with the logic of requests."""
+
+    max_redirects = 1
+    trust_env = False  # netrc has had its say on the first request to this origin
+
+    def __init__(self) -> None:
+        self.cookies = requests.cookies.RequestsCookieJar()
+
+
+def next_request(
+    response: requests.Response, request: requests.PreparedRequest, proxies: Any = None
+) -> requests.PreparedRequest | None:
+    """The request that requests makes of a redirect; None where it is none."""
+    following = _Preparer().resolve_redirects(
+        response, request, proxies=proxies, yield_requests=True
+    )
+    return next(following, None)  # type: ignore[return-value]
+
+
+def same_origin(poll: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
+    """Whether ``poll`` is a GET or HEAD that stays on the origin of ``request``."""
+    return poll.method in ("GET", "HEAD") and _origin(poll.url) == _origin(request.url)
+
+
+def _target(response: requests.Response, request: requests.PreparedRequest) -> str | None:
+    """The URL that ``response`` redirects to. Its body is left to whoever gets the response."""
+    bodiless = requests.Response()
+    bodiless.status_code = response.status_code
+    bodiless.headers = response.headers
+    bodiless.url = response.url
+    bodiless.request = request
+    bodiless.raw = BytesIO()
+    upcoming = next_request(bodiless, request)
+    return None if upcoming is None else upcoming.url
+
+
+def _origin(url: str | None) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port (RFC 9110 section 4.3.1)."""
+    parts = urlsplit(url or "")
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
