@@ -168,7 +168,7 @@ class Call:
             logger.warning("%s: %s", printable(request.url), verdict.reason)
             return None  # the failure reaches the caller as requests would have given it
         if verdict is not None:
-            _rewind(request, response)
+            self._rewind(request, response)
         return verdict
 
     def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Pause:
@@ -190,6 +190,21 @@ class Call:
                 raise error from ours
             raise ours from error
         return verdict
+
+    def _rewind(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Make the body ready to be sent again, or say before any wait that it is not."""
+        if request.body is None or isinstance(request.body, (bytes, str)):
+            return
+        try:
+            rewind_body(request)
+        except requests.exceptions.UnrewindableBodyError as error:
+            self.release(response)
+            raise requests.exceptions.UnrewindableBodyError(
+                f"{printable(request.url)} answers {response.status_code}: send this again later. "
+                "But the body cannot be rewound: give bytes or a seekable file",
+                request=request,
+                response=response,
+            ) from error
 
     def _wait(self, pause: Pause, url: str | None, response: requests.Response | None) -> None:
         """Let go of the connection, tell the log and the hook, and sleep."""
@@ -221,6 +236,8 @@ class Call:
         request: requests.PreparedRequest,
         upcoming: requests.PreparedRequest,
     ) -> PollingError:
+        if self.response is not None:
+            self.release(self.response)
         return _ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {self._poll.tally()}; "
             f"resume with {upcoming.method} {printable(upcoming.url)}",
@@ -267,18 +284,3 @@ def _shorter(timeout: Any, left: float) -> Any:
 
 def _answer(response: requests.Response) -> Answer:
     return Answer(response.request.method or "", response.status_code, response.headers)
-
-
-def _rewind(request: requests.PreparedRequest, response: requests.Response) -> None:
-    """Make the body ready to be sent again, or say before any wait that it is not."""
-    if request.body is None or isinstance(request.body, (bytes, str)):
-        return
-    try:
-        rewind_body(request)
-    except requests.exceptions.UnrewindableBodyError as error:
-        raise requests.exceptions.UnrewindableBodyError(
-            f"{printable(request.url)} answered {response.status_code} and asks to send the "
-            f"request again later, but its body cannot be rewound: give bytes or a seekable file",
-            request=request,
-            response=response,
-        ) from error

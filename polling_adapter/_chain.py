@@ -137,9 +137,14 @@ def next_request(
     return next(following, None)  # type: ignore[return-value]
 
 
-def same_origin(poll: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
-    """Whether ``poll`` is a GET or HEAD that stays on the origin of ``request``."""
-    return poll.method in ("GET", "HEAD") and _origin(poll.url) == _origin(request.url)
+def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
+    """Whether ``upcoming`` leaves the session nothing to decide: a GET or HEAD again, on the origin
+    of ``request``."""
+    return (
+        request.method in ("GET", "HEAD")
+        and upcoming.method == request.method
+        and _origin(upcoming.url) == _origin(request.url)
+    )
 
 
 def _target(response: requests.Response, request: requests.PreparedRequest) -> str | None:

@@ -10,9 +10,9 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
 from ._call import Call
-from ._chain import Chain, History, Redirect, next_request, same_origin
+from ._chain import Chain, History, Redirect, next_request, stays_here
 from ._retries import Retries
-from .policy import PollingPolicy
+from .policy import PollingPolicy, checked
 
 if TYPE_CHECKING:
     _Base = HTTPAdapter
@@ -31,9 +31,7 @@ class PollingAdapterMixin(_Base):
 
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
         if policy is not None:
-            if not isinstance(policy, PollingPolicy):
-                raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")
-            self.policy = policy
+            self.policy = checked(policy)
         super().__init__(*args, **kwargs)
 
     @property
@@ -82,7 +80,7 @@ class PollingAdapterMixin(_Base):
             if follow and verdict is not None:
                 call.release(response)
                 upcoming = next_request(response, request, kwargs.get("proxies"))
-            if upcoming is None or not same_origin(upcoming, request):
+            if upcoming is None or not stays_here(upcoming, request):
                 break
             response = dispatch_hook("response", request.hooks, response, **kwargs)
             history.add(response)

@@ -149,3 +149,10 @@ def _statuses(statuses: frozenset[int]) -> frozenset[int]:
         if not 400 <= status <= 599:
             raise ValueError(f"retry_statuses has {status!r}: it takes statuses of 400..599")
     return statuses
+
+
+def checked(policy: object) -> PollingPolicy:
+    """``policy``, or a TypeError where it is none."""
+    if isinstance(policy, PollingPolicy):
+        return policy
+    raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")

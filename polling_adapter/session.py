@@ -12,7 +12,7 @@ import requests
 from ._call import Call
 from ._poll import Pause, is_poll
 from .adapter import PollingAdapter
-from .policy import PollingPolicy
+from .policy import PollingPolicy, checked
 
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
@@ -39,7 +39,7 @@ class PollingMixin(_Base):
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if policy is not None:
-            self.policy = _checked(policy)
+            self.policy = checked(policy)
 
     def request(
         self,
@@ -54,7 +54,7 @@ class PollingMixin(_Base):
         :param polling: another policy for this call; False: as requests does it.
         :raises PollingError: a cap of the policy is reached.
         """
-        token = _requested.set(None if polling is None else _checked(polling))
+        token = _requested.set(None if polling is None else _chosen(polling))
         try:
             return super().request(method, url, *args, **kwargs)
         finally:
@@ -70,7 +70,7 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
-        chosen = _checked(polling) if polling is not None else _requested.get()
+        chosen = _chosen(polling) if polling is not None else _requested.get()
         token = _requested.set(None)  # a request sent on the side, by a hook, is a call of its own
         try:
             call = Call(chosen if chosen else self.policy, request, polling=chosen is not False)
@@ -103,7 +103,7 @@ class PollingMixin(_Base):
             yield from self._resolve(call, resp, req, stream, proxies or {}, options)
             return
         stock: requests.Session = super()  # type: ignore[assignment]
-        if call.following:
+        if call.following and self.get_redirect_target(resp) is not None:
             call.release(resp)  # within bounds, before requests reads all of it
             if self.max_redirects < 1:
                 stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
@@ -187,7 +187,7 @@ class PollingSession(PollingMixin, requests.Session):
         self.mount("http://", PollingAdapter(policy=self.policy))
 
 
-def _checked(policy: Any) -> Any:
-    if policy is False or isinstance(policy, PollingPolicy):
-        return policy
-    raise TypeError(f"polling={policy!r} is not accepted: it takes a PollingPolicy or False")
+def _chosen(polling: Any) -> PollingPolicy | Literal[False]:
+    if polling is False or isinstance(polling, PollingPolicy):
+        return polling
+    raise TypeError(f"polling={polling!r} is not accepted: it takes a PollingPolicy or False")

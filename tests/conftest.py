@@ -7,6 +7,7 @@ import requests
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession
 
+from .fake_clock import FakeClock
 from .server import Server, serving
 
 
@@ -14,6 +15,18 @@ from .server import Server, serving
 def server() -> Iterator[Server]:
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Server]:
+    """Another origin."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 Open = Callable[[PollingPolicy], requests.Session]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,12 +22,14 @@ class Seen(NamedTuple):
 
 
 class Reply(NamedTuple):
+    """``body``: what is sent at once, or parts that are sent one by one, chunked."""
+
     status: int
     headers: dict[str, str] = {}
-    body: bytes = b""
+    body: bytes | Callable[[], Iterable[bytes]] = b""
 
 
-RESET = Reply(0)  # close the connection without an answer
+RESET = Reply(0)  # the server closes the connection without an answer
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Server:
     url: str
     answer: Callable[[Seen], Reply]
     seen: list[Seen] = field(default_factory=list)
+    connections: int = 0
+    sent: int = 0  # bytes of the bodies that are sent in parts
 
     def script(self, *replies: Reply) -> None:
         """Answer with ``replies`` in turn, the last one for ever."""
@@ -63,6 +67,12 @@ def serving() -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections += 1
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -72,13 +82,31 @@ def serving() -> Iterator[Server]:
             if reply is RESET:
                 self.close_connection = True
                 return
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            if "Date" not in reply.headers:
+                self.send_header("Date", self.date_time_string())
             for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(reply.body)
+                self.send_header(name, value)  # "Connection: close" does so
+            if isinstance(reply.body, bytes):
+                if "Content-Length" not in reply.headers:
+                    self.send_header("Content-Length", str(len(reply.body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
+            else:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.send_parts(reply.body())
+
+        def send_parts(self, parts: Iterable[bytes]) -> None:
+            try:
+                for part in parts:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                    self.wfile.flush()
+                    server.sent += len(part)
+                self.wfile.write(b"0\r\n\r\n")
+            except OSError:  # the client has hung up
+                self.close_connection = True
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
 
@@ -87,6 +115,10 @@ def serving() -> Iterator[Server]:
 
     class HTTPServer(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # clients of these tests hang up
 
     http = HTTPServer(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{http.server_port}", lambda _: DONE)

@@ -2,39 +2,125 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import logging
+import operator
+import pickle
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
 
 import pytest
 import requests
+from requests.exceptions import UnrewindableBodyError
 
-from polling_adapter import PollingPolicy, PollingTimeout, TooManyPolls
+from polling_adapter import (
+    PollingError,
+    PollingPolicy,
+    PollingTimeout,
+    RetryAfterTooLong,
+    TooManyPolls,
+    Wait,
+)
 
 from .conftest import Open
+from .fake_clock import FakeClock
 from .server import DONE, RESET, Reply, Server, again, poll
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
 
+def asked(response: requests.Response) -> list[str]:
+    return [f"{hop.request.method} {hop.status_code}" for hop in [*response.history, response]]
+
+
+# P1: never early
+
+
 def test_P1_never_early(server: Server, connect: Open) -> None:
-    server.script(poll("/work", "0.2"), poll("/work", "0.3"), DONE)
-    assert connect(FAST).post(server.url).text == "done"
-    first, second, third = (seen.at for seen in server.seen)
-    assert second - first >= 0.2
-    assert third - second >= 0.3
+    server.script(poll("/work", "0.2"), again("0.2"), poll("/work", "0.1"), DONE)
+    assert connect(FAST.replace(jitter=0.5)).post(server.url).text == "done"
+    at = [seen.at for seen in server.seen]
+    waited = [later - sooner for sooner, later in itertools.pairwise(at)]
+    assert all(map(operator.ge, waited, [0.2, 0.2, 0.1]))
 
 
-def test_P3_two_hundred_polls_where_requests_gives_up(server: Server, connect: Open) -> None:
-    server.script(*[poll(f"/work/{n}") for n in range(200)], DONE)
-    assert connect(FAST).post(server.url).text == "done"
+def test_P1_P2_waits_are_those_that_are_asked_for(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    late = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}  # a clock that is wrong does no harm
+    server.script(
+        poll("/work", "3"),
+        poll("/work", "0.493"),
+        again("7"),
+        again("8", 503),
+        poll("/work", "Sun, 06 Nov 1994 08:49:47 GMT", **late),
+        poll("/work", "Sun, 06 Nov 1994 08:49:27 GMT", **late),
+        poll("/work", "9999"),
+        DONE,
+    )
+    policy = PollingPolicy(jitter=0, clock=clock, total_timeout=None)
+    assert connect(policy).post(server.url).text == "done"
+    assert clock.slept == [3, 0.493, 7, 8, 10, 0.1, 9999]
+
+
+def test_P2_late_by_no_more_than_the_jitter(server: Server, connect: Open) -> None:
+    server.script(poll("/work", "0.5"), DONE)
+    connect(FAST.replace(jitter=0.1)).post(server.url)
+    first, second = (seen.at for seen in server.seen)
+    assert 0.5 <= second - first < 0.55 + 1  # a busy machine may take a while
+
+
+# P3: polls and other redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_P3_two_hundred_polls_where_requests_gives_up(
+    server: Server, connect: Open, status: int
+) -> None:
+    polls = [poll(f"/work/{n}", status=status) for n in range(200)]
+    server.script(*polls, DONE)
+    assert connect(FAST).get(server.url).text == "done"
     assert len(server.seen) == 201
-    server.script(*[poll(f"/work/{n}") for n in range(200)], DONE)
+    server.script(*polls, DONE)
     with requests.Session() as plain, pytest.raises(requests.TooManyRedirects):
-        plain.post(server.url)
+        plain.get(server.url)
+
+
+def test_P3_only_other_redirects_count(server: Server, connect: Open) -> None:
+    hops = [hop for n in range(5) for hop in (poll("/work"), Reply(302, {"Location": f"/{n}"}))]
+    server.script(*hops, poll("/work"), DONE)
+    session = connect(FAST)
+    session.max_redirects = 30
+    assert session.get(server.url).text == "done"
+    server.script(*[Reply(302, {"Location": f"/{n}"}) for n in range(31)], DONE)
+    with pytest.raises(requests.TooManyRedirects) as caught:
+        session.get(server.url)
+    assert not isinstance(caught.value, PollingError)
+    assert len(caught.value.response.history) == 30
+
+
+def test_P3_other_redirects_are_not_waited_for(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(Reply(302, {"Location": "/a"}), Reply(301, {"Location": "/b"}), DONE)
+    response = connect(FAST.replace(clock=clock)).get(server.url)
+    assert asked(response) == ["GET 302", "GET 301", "GET 200"]
+    assert clock.slept == []
+
+
+# P4: refusals
 
 
 def test_P4_refused_requests_are_sent_again(server: Server, connect: Open) -> None:
     server.script(again(), again(status=503), DONE)
-    assert connect(FAST).post(server.url, data=b"body").text == "done"
+    response = connect(FAST).post(server.url, data=b"body")
+    assert response.text == "done"
+    assert response.history == []
     assert [seen.body for seen in server.seen] == [b"body"] * 3
 
 
@@ -44,51 +130,373 @@ def test_P4_a_refused_poll_asks_for_its_own_url(server: Server, connect: Open) -
     assert server.asked == ["POST /", "GET /work", "GET /work"]
 
 
-def test_P5_without_redirects_the_first_is_returned_at_once(server: Server, connect: Open) -> None:
-    server.script(poll("/work", "86400"))
-    started = time.monotonic()
-    response = connect(FAST).post(server.url, allow_redirects=False)
-    assert response.status_code == 303
-    assert time.monotonic() - started < 2
+def test_P4_a_file_is_rewound(server: Server, connect: Open) -> None:
+    server.script(again(), DONE)
+    file = BytesIO(b"skipped body")
+    file.seek(8)
+    connect(FAST).put(server.url, data=file)
+    assert [seen.body for seen in server.seen] == [b"body"] * 2
+
+
+def test_P4_a_body_that_cannot_be_rewound_is_said_before_any_wait(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    def body() -> Iterator[bytes]:
+        yield b"5"
+
+    server.script(again("600"), DONE)
+    with pytest.raises(UnrewindableBodyError, match="give bytes or a seekable file"):
+        connect(FAST.replace(clock=clock)).post(server.url, data=body())
+    assert clock.slept == []
+
+
+# P5: without redirects
+
+
+def test_P5_without_redirects_the_first_is_returned_at_once(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(Reply(303, {"Location": "/work", "Retry-After": "86400"}, b"soon"))
+    response = connect(FAST.replace(clock=clock)).post(server.url, allow_redirects=False)
+    assert (response.status_code, response.text) == (303, "soon")
     assert len(server.seen) == 1
+    assert clock.slept == []
+
+
+def test_P5_its_body_can_be_streamed(server: Server, connect: Open) -> None:
+    server.script(Reply(303, {"Location": "/work", "Retry-After": "5"}, b"x" * 100_000))
+    options: dict[str, Any] = {"allow_redirects": False, "stream": True}
+    with requests.Session() as plain:
+        expected = plain.post(server.url, **options).content
+    assert connect(FAST).post(server.url, **options).content == expected
+
+
+def test_P5_the_next_request_sent_by_hand_is_waited_for(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(poll("/work", "5"), poll("/work/2", "6"), DONE)
+    session = connect(FAST.replace(clock=clock))
+    response = session.post(server.url, allow_redirects=False)
+    if isinstance(session.get_adapter(server.url), requests.adapters.HTTPAdapter):
+        response = session.send(response.next)
+    assert response.text == "done"
+    assert server.asked == ["POST /", "GET /work", "GET /work/2"]
+    assert 6 in clock.slept
+
+
+# P6: nothing is lost
 
 
 def test_P6_failed_polls_are_survived(server: Server, connect: Open) -> None:
-    server.script(poll("/work"), RESET, Reply(502), poll("/work"), Reply(500), DONE)
+    cut_short = Reply(200, {"Content-Length": "9", "Connection": "close"}, b"do")
+    hops = [RESET, Reply(502), poll("/work"), Reply(500), cut_short]
+    server.script(poll("/work"), *hops, DONE)
     assert connect(FAST).post(server.url).text == "done"
-    assert server.asked[0] == "POST /"
-    assert set(server.asked[1:]) == {"GET /work"}
+    assert server.asked == ["POST /", *["GET /work"] * 6]
 
 
 def test_P6_the_request_that_starts_the_work_is_sent_once(server: Server, connect: Open) -> None:
-    server.script(RESET, DONE)
-    with pytest.raises(requests.ConnectionError):
-        connect(FAST).post(server.url)
-    assert len(server.seen) == 1
+    for method in ("GET", "POST"):
+        server.seen.clear()
+        server.script(RESET, DONE)
+        with pytest.raises(requests.ConnectionError):
+            connect(FAST).request(method, server.url)
+        assert len(server.seen) == 1
+
+
+def test_P6_failures_that_outlast_the_policy_are_those_of_requests(
+    server: Server, connect: Open
+) -> None:
+    server.script(poll("/work"), RESET)
+    with pytest.raises(requests.ConnectionError) as caught:
+        connect(FAST.replace(poll_failures=2)).post(server.url)
+    assert len(server.seen) == 4
+    assert isinstance(caught.value.__cause__, PollingError)
+    assert caught.value.__cause__.url == f"{server.url}/work"
+    server.script(poll("/work"), Reply(502, {}, b"gone"))
+    response = connect(FAST.replace(poll_failures=2)).post(server.url)
+    assert (response.status_code, response.text) == (502, "gone")
+
+
+def test_P6_errors_carry_what_is_needed_to_go_on(server: Server, connect: Open) -> None:
+    server.script(poll("/work/1"), poll("/work/2", "60"))
+    url = server.url.replace("//", "//user:secret@") + "/start"
+    with pytest.raises(PollingTimeout) as caught:
+        connect(FAST.replace(total_timeout=30)).post(url)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert error.polls == 1
+        assert 0 <= error.elapsed < 30
+        assert error.response.status_code == 303
+        assert error.url.endswith("/work/2")
+        assert "due in 60 s" in str(error)
+        assert "303 x 2" in str(error)
+        assert f"resume with GET {server.url}/work/2" in str(error)
+        assert "secret" not in str(error)
+    assert caught.value.request.url.endswith("/work/1")
+
+
+# P7: what requests decides
+
+
+def test_P7_hooks_see_every_poll(server: Server, connect: Open) -> None:
+    server.script(poll("/work/1"), poll("/work/2"), again(), DONE)
+    seen: list[int] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        seen.append(response.status_code)
+
+    connect(FAST).post(server.url, hooks={"response": hook})
+    assert seen == [303, 303, 200]
+
+
+def test_P7_authorization_stays_with_its_origin(
+    server: Server, elsewhere: Server, connect: Open
+) -> None:
+    server.script(poll("/work"), poll(f"{elsewhere.url}/work"))
+    elsewhere.script(poll("/work"), DONE)
+    assert connect(FAST).get(server.url, auth=("user", "secret")).text == "done"
+    assert ["Authorization" in seen.headers for seen in server.seen] == [True, True]
+    assert ["Authorization" in seen.headers for seen in elsewhere.seen] == [False, False]
+
+
+def test_P7_bodies_and_methods_are_rebuilt_by_requests(server: Server, connect: Open) -> None:
+    server.script(poll("/work", status=307), poll("/work", status=303), DONE)
+    connect(FAST).put(server.url, data=BytesIO(b"body"))
+    assert server.asked == ["PUT /", "PUT /work", "GET /work"]
+    assert [seen.body for seen in server.seen] == [b"body", b"body", b""]
+
+
+def test_P7_cookies_set_by_a_poll_reach_the_next(server: Server, connect: Open) -> None:
+    polls = [poll(f"/work/{n}", **{"Set-Cookie": f"c{n}=1; Path=/"}) for n in range(40)]
+    server.script(*polls, DONE)
+    session = connect(FAST)
+    session.post(server.url)
+    assert len(server.seen[-1].headers["Cookie"].split("; ")) == 40
+    assert len(session.cookies) == 40
+
+
+def test_P7_a_cookie_set_anew_by_each_poll_is_kept_once(server: Server, connect: Open) -> None:
+    polls = [poll("/work", **{"Set-Cookie": f"c={n}; Path=/"}) for n in range(100)]
+    server.script(*polls, DONE)
+    session = connect(FAST)
+    response = session.post(server.url)
+    assert session.cookies["c"] == "99"
+    assert len(response.history) <= 31
+
+
+def test_P7_a_location_without_an_adapter_is_refused_before_any_wait(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(poll("ftp://127.0.0.1/work", "60"))
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        connect(FAST.replace(clock=clock)).get(server.url)
+    assert clock.slept == []
+
+
+# P8: errors are requests' errors
 
 
 def test_P8_a_wait_past_the_deadline_raises_unslept(server: Server, connect: Open) -> None:
     server.script(poll("/work/1", "86400"))
     started = time.monotonic()
-    with pytest.raises(PollingTimeout) as caught:
+    with pytest.raises(requests.Timeout) as caught:
         connect(FAST.replace(total_timeout=3)).post(server.url)
     assert time.monotonic() - started < 2
+    assert isinstance(caught.value, PollingTimeout)
     assert caught.value.url == server.url + "/work/1"
-    assert isinstance(caught.value, requests.Timeout)
+
+
+def test_P8_a_server_that_does_not_answer_in_time(server: Server, connect: Open) -> None:
+    def answer(_: object) -> Reply:
+        time.sleep(1)
+        return DONE
+
+    server.answer = answer
+    for timeout in (None, 5, (5, 5), (None, None)):
+        with pytest.raises(PollingTimeout, match=r"total_timeout=0\.1"):
+            connect(FAST.replace(total_timeout=0.1)).post(server.url, timeout=timeout)
+
+
+def test_P8_retry_after_too_long(server: Server, connect: Open, clock: FakeClock) -> None:
+    server.script(again("9999999999"))
+    with pytest.raises(RetryAfterTooLong, match="resume with PUT") as caught:
+        connect(PollingPolicy(total_timeout=None, clock=clock)).put(server.url)
+    assert clock.slept == []
+    assert caught.value.response.status_code == 429
 
 
 def test_P8_too_many_polls(server: Server, connect: Open) -> None:
     server.script(poll("/work"))
-    with pytest.raises(TooManyPolls) as caught:
+    with pytest.raises(requests.TooManyRedirects) as caught:
         connect(FAST.replace(max_polls=5)).post(server.url)
+    assert isinstance(caught.value, TooManyPolls)
     assert caught.value.polls == 5
-    assert isinstance(caught.value, requests.TooManyRedirects)
+    assert len(server.seen) == 6
 
 
-def test_cookies_set_by_a_poll_reach_the_next(server: Server, connect: Open) -> None:
-    polls = [poll(f"/work/{n}", **{"Set-Cookie": f"c{n}=1; Path=/"}) for n in range(3)]
-    server.script(*polls, DONE)
+# P9: no hidden state
+
+
+def test_P9_calls_know_nothing_of_each_other(server: Server, connect: Open) -> None:
+    session = connect(FAST.replace(max_polls=2))
+    for _ in range(3):
+        server.script(poll("/work"), poll("/work"), DONE)
+        assert session.get(server.url).text == "done"
+
+
+def test_P9_sessions_pickle_with_their_policy(server: Server, connect: Open) -> None:
+    session = pickle.loads(pickle.dumps(connect(FAST.replace(max_polls=1))))
+    server.script(poll("/work"))
+    with session, pytest.raises(TooManyPolls):
+        session.get(server.url)
+
+
+def test_P9_threads_share_a_session(server: Server, connect: Open) -> None:
+    works: dict[str, int] = {}
+
+    def answer(seen: Any) -> Reply:
+        times = works[seen.path] = works.get(seen.path, 0) + 1
+        if times <= 5:
+            return poll(seen.path)
+        return Reply(200, {}, seen.path.encode())
+
+    server.answer = answer
     session = connect(FAST)
-    session.post(server.url)
-    assert server.seen[-1].headers["Cookie"] == "c0=1; c1=1; c2=1"
-    assert set(session.cookies.keys()) == {"c0", "c1", "c2"}
+    with ThreadPoolExecutor(8) as pool:
+        paths = [f"/{n}" for n in range(40)]
+        results = pool.map(lambda path: session.get(server.url + path).text, paths)
+        assert list(results) == paths
+
+
+def test_P9_threads_share_a_prepared_request(server: Server, connect: Open) -> None:
+    due: dict[str, float] = {}
+    early: list[float] = []
+    lock = threading.Lock()
+
+    def answer(seen: Any) -> Reply:
+        with lock:
+            if seen.path == "/start":
+                path = f"/work/{len(due)}"
+            elif seen.path.startswith("/work"):
+                path = "/done" + seen.path
+            else:
+                path = ""
+            now = time.monotonic()
+            early.extend(due[seen.path] - now for _ in [0] if now < due.get(seen.path, now))
+            if not path:
+                return DONE
+            wait = 0.05 * (1 + len(due) % 4)
+            due[path] = now + wait
+        return poll(path, f"{wait:.3f}")
+
+    server.answer = answer
+    session = connect(FAST)
+    request = session.prepare_request(requests.Request("POST", f"{server.url}/start"))
+    with ThreadPoolExecutor(8) as pool:
+        assert {done.text for done in pool.map(lambda _: session.send(request), range(24))} == {
+            "done"
+        }
+    assert early == []
+
+
+# what a caller sees
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_large_result_arrives_whole(server: Server, connect: Open, stream: bool) -> None:
+    large = b"x" * 1_000_000
+    server.script(poll("/work"), poll("/work"), Reply(200, {}, large))
+    response = connect(FAST).get(server.url, stream=stream)
+    assert response.raw.isclosed() is not stream
+    assert response.content == large
+
+
+def test_history_is_bounded_and_in_order(server: Server, connect: Open) -> None:
+    redirect = Reply(302, {"Location": "/work"})
+    server.script(*[poll(f"/work/{n}") for n in range(100)], redirect, DONE)
+    response = connect(FAST).get(server.url)
+    assert len(response.history) <= 32
+    assert response.history[0].url == server.url + "/"
+    assert response.history[-1].status_code == 302
+
+
+def test_on_wait_sees_each_wait_before_it_begins(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    waits: list[Wait] = []
+    progress = gzip.compress(b'{"progress": 40}')
+    headers = {"Location": "/work", "Retry-After": "2", "Content-Encoding": "gzip"}
+    server.script(poll("/work", "3"), Reply(303, headers, progress), RESET, again("4"), DONE)
+    policy = PollingPolicy(jitter=0, clock=clock, on_wait=waits.append)
+    connect(policy).post(server.url)
+    assert [wait.seconds for wait in waits] == [3, 2, 0.5, 4] == clock.slept
+    assert [wait.number for wait in waits] == [1, 2, 3, 4]
+    assert [wait.elapsed for wait in waits] == [0, 3, 5, 5.5]
+    assert {wait.url for wait in waits} == {f"{server.url}/work"}
+    assert waits[1].response.json() == {"progress": 40}
+    assert waits[1].reason == "303 with Retry-After: 2"
+    assert waits[2].response is None
+    assert waits[2].reason == "ConnectionError, failed poll 1 of 5 in a row"
+
+
+def test_the_log_tells_the_waits_and_no_secrets(
+    server: Server, connect: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(poll("/work"), poll("/work", "soon"), RESET, DONE)
+    url = server.url.replace("//", "//user:secret@")
+    with caplog.at_level(logging.DEBUG, "polling_adapter"):
+        connect(FAST).post(url, headers={"Cookie": "secret"})
+    records = [record for record in caplog.records if record.name == "polling_adapter"]
+    assert [record.levelname for record in records] == ["DEBUG", "WARNING", "WARNING"]
+    assert "303 with Retry-After: soon, which names no usable time" in caplog.text
+    assert "secret" not in "".join(record.getMessage() for record in records)
+
+
+def test_a_waiting_call_holds_no_connection(server: Server, connect: Open) -> None:
+    replies = iter([poll("/work", "0.3", **{"X": "1"}), DONE])
+    server.answer = lambda seen: next(replies) if "work" in seen.path or "go" in seen.path else DONE
+    session = connect(FAST)
+    adapter = session.get_adapter(server.url)
+    assert isinstance(adapter, requests.adapters.HTTPAdapter)
+    with ThreadPoolExecutor() as pool:
+        polling = pool.submit(session.get, f"{server.url}/go")
+        time.sleep(0.1)
+        assert session.get(server.url).text == "done"
+        assert polling.result().text == "done"
+    assert server.connections == 1
+
+
+def test_the_connection_is_used_again(server: Server, connect: Open) -> None:
+    parts = Reply(303, {"Location": "/work", "Retry-After": "0"}, lambda: [b"not ", b"yet"])
+    server.script(
+        poll("/work"), parts, Reply(*poll("/work")[:2], b"x" * 9999), parts, again(), DONE
+    )
+    session = connect(FAST)
+    response = session.get(server.url)
+    assert response.text == "done"
+    assert server.connections == 1
+
+
+def test_an_endless_body_costs_a_bounded_number_of_bytes(server: Server, connect: Open) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 4096
+
+    headers = {"Location": "/work", "Retry-After": "0"}
+    server.script(poll("/work"), Reply(303, headers, endless), Reply(429, headers, endless), DONE)
+    assert connect(FAST).get(server.url).text == "done"
+    assert server.connections == 3
+    assert server.sent < 20_000_000  # what fits into the sockets' buffers
+
+
+def test_a_body_that_drips_cannot_outlast_the_call(server: Server, connect: Open) -> None:
+    def drip() -> Iterator[bytes]:
+        for _ in range(100):
+            time.sleep(0.05)
+            yield b"x"
+
+    server.script(poll("/work"), Reply(303, {"Location": "/work", "Retry-After": "0"}, drip))
+    started = time.monotonic()
+    with pytest.raises(PollingTimeout):
+        connect(FAST.replace(total_timeout=0.5, min_wait=0.1)).get(server.url)
+    assert time.monotonic() - started < 3

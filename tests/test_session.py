@@ -1,0 +1,249 @@
+"""What only a session with the mixin does."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from polling_adapter import (
+    PollingMixin,
+    PollingPolicy,
+    PollingSession,
+    PollingTimeout,
+    TooManyPolls,
+)
+
+from .fake_clock import FakeClock
+from .server import DONE, RESET, Reply, Server, again, poll
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+@pytest.fixture
+def session() -> Iterator[PollingSession]:
+    with PollingSession(policy=FAST) as session:
+        yield session
+
+
+class InMemory(HTTPAdapter):
+    """Answers with so many polls, each with a Location of its own."""
+
+    def __init__(self, polls: int) -> None:
+        super().__init__()
+        self.left = polls
+
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, **_: Any
+    ) -> requests.Response:
+        self.left -= 1
+        headers = {"Location": f"/work/{self.left}", "Retry-After": "0"} if self.left >= 0 else {}
+        raw = urllib3.HTTPResponse(
+            BytesIO(), headers, 303 if headers else 200, preload_content=False
+        )
+        return self.build_response(request, raw)
+
+
+# one call
+
+
+def test_another_policy_for_one_call(server: Server, session: PollingSession) -> None:
+    server.script(poll("/work"))
+    for _ in range(2):
+        with pytest.raises(TooManyPolls, match="max_polls=1"):
+            session.get(server.url, polling=FAST.replace(max_polls=1))
+    with pytest.raises(TooManyPolls, match="max_polls=3"):
+        session.get(server.url, polling=FAST.replace(max_polls=3))
+    server.script(poll("/work"), DONE)
+    assert session.get(server.url).text == "done"
+
+
+def test_no_polling_for_one_call(server: Server, session: PollingSession) -> None:
+    server.script(again("60"))
+    assert session.get(server.url, polling=False).status_code == 429
+    server.script(poll("/work", "60"))
+    with pytest.raises(requests.TooManyRedirects) as caught:
+        session.get(server.url, polling=False)
+    assert not isinstance(caught.value, TooManyPolls)
+
+
+def test_a_prepared_request_with_another_policy(server: Server, session: PollingSession) -> None:
+    server.script(poll("/work"))
+    request = requests.Request("GET", server.url).prepare()
+    with pytest.raises(TooManyPolls, match="max_polls=1"):
+        session.send(request, polling=FAST.replace(max_polls=1))
+    with pytest.raises(requests.TooManyRedirects, match="30 redirects"):
+        session.send(request, polling=False)
+
+
+@pytest.mark.parametrize("wrong", [True, 5, "no", {"total_timeout": 5}, PollingPolicy])
+def test_what_is_no_policy_is_refused(wrong: Any, server: Server, session: PollingSession) -> None:
+    with pytest.raises(TypeError, match="it takes a PollingPolicy or False"):
+        session.get(server.url, polling=wrong)
+    with pytest.raises(TypeError, match=r"it takes a PollingPolicy$"):
+        PollingSession(policy=wrong)
+    assert server.seen == []
+
+
+def test_P9_a_request_that_a_hook_sends_is_a_call_of_its_own(
+    server: Server, session: PollingSession
+) -> None:
+    server.script(poll("/work"), poll("/side"), DONE, DONE)
+    results: list[str] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.is_redirect:
+            results.append(session.get(server.url + "/side").text)
+
+    policy = FAST.replace(max_polls=1)
+    response = session.get(server.url, polling=policy, hooks={"response": hook})
+    assert response.text == "done"
+    assert results == ["done"]
+
+
+# the chain
+
+
+@pytest.mark.parametrize("max_redirects", [0, 1])
+def test_P3_polls_go_on_where_no_redirect_is_left(
+    server: Server, session: PollingSession, max_redirects: int
+) -> None:
+    session.max_redirects = max_redirects
+    redirects = [Reply(302, {"Location": "/other"})] * max_redirects
+    server.script(poll("/work"), *redirects, poll("/work"), poll("/work"), DONE)
+    assert session.get(server.url).text == "done"
+    server.script(poll("/work"), *redirects, Reply(302, {"Location": "/other"}))
+    with pytest.raises(requests.TooManyRedirects, match=f"Exceeded {max_redirects} redirects"):
+        session.get(server.url)
+
+
+def test_P3_thousands_of_polls_keep_no_more_than_the_history(session: PollingSession) -> None:
+    session.mount("http://", InMemory(polls=3000))
+    response = session.get("http://127.0.0.1/")
+    assert response.status_code == 200
+    gc.collect()
+    alive = [one for one in gc.get_objects() if isinstance(one, requests.Response)]
+    assert len(response.history) == 31
+    assert len(alive) == 32
+
+
+def test_one_deadline_and_one_count_over_all_adapters(
+    server: Server, elsewhere: Server, session: PollingSession, clock: FakeClock
+) -> None:
+    session.mount(elsewhere.url, HTTPAdapter())
+    server.script(poll(elsewhere.url, "5"))
+    elsewhere.script(poll(server.url, "5"))
+    policy = FAST.replace(clock=clock)
+    with pytest.raises(PollingTimeout) as timeout:
+        session.get(server.url, polling=policy.replace(total_timeout=100))
+    assert (timeout.value.polls, len(clock.slept)) == (20, 20)
+    with pytest.raises(TooManyPolls) as caught:
+        session.get(server.url, polling=policy.replace(max_polls=7))
+    assert caught.value.polls == 7
+    assert len(caught.value.response.history) == 7
+
+
+def test_P4_P6_over_an_adapter_that_knows_nothing_of_it(
+    server: Server, session: PollingSession
+) -> None:
+    session.mount("http://", HTTPAdapter())
+    server.script(again(), poll("/work"), RESET, again(), Reply(502), poll("/work"), DONE)
+    response = session.post(server.url, data=b"body")
+    assert response.text == "done"
+    assert [hop.status_code for hop in response.history] == [303, 303]
+    assert server.asked == ["POST /", "POST /", *["GET /work"] * 5]
+
+
+def test_a_deadline_over_an_adapter_that_knows_nothing_of_it(
+    server: Server, session: PollingSession
+) -> None:
+    session.mount("http://", HTTPAdapter())
+    server.script(Reply(200, {}, lambda: iter(())))
+    server.answer = lambda _: again("60")
+    with pytest.raises(PollingTimeout):
+        session.post(server.url, polling=FAST.replace(total_timeout=5))
+
+
+def test_following_one_by_one(server: Server, session: PollingSession) -> None:
+    """As requests documents it, for those who want to see every redirect as it comes."""
+    redirects = [poll("/a"), Reply(302, {"Location": "/b"}), poll("/c"), DONE]
+    server.script(*redirects)
+    first = session.get(server.url, allow_redirects=False)
+    following = session.resolve_redirects(first, first.request)
+    assert [next(following).status_code for _ in range(3)] == [302, 303, 200]
+    assert list(following) == []
+    server.script(*redirects)
+    first = session.get(server.url, allow_redirects=False)
+    abandoned = session.resolve_redirects(first, first.request)
+    assert next(abandoned).status_code == 302
+    abandoned.close()
+    assert session.get(server.url).text == "done"
+
+
+def test_looking_at_the_next_request_never_waits(
+    server: Server, session: PollingSession, clock: FakeClock
+) -> None:
+    server.script(poll("/work", "5"), poll("/work", "5"), DONE)
+    policy = FAST.replace(clock=clock)
+    response = session.get(server.url, allow_redirects=False, polling=policy)
+    assert response.next is not None
+    assert response.next.url == server.url + "/work"
+    assert clock.slept == []
+    assert session.send(response.next, polling=policy).text == "done"
+
+
+# P7: subclasses and other mixins
+
+
+def test_P7_what_a_subclass_decides_is_obeyed(server: Server, elsewhere: Server) -> None:
+    class Stubborn(PollingSession):
+        def rebuild_method(self, prepared_request: Any, response: Any) -> None:
+            pass
+
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            prepared_request.headers["Authorization"] = "mine"
+
+        def get_redirect_target(self, resp: requests.Response) -> str | None:
+            target = super().get_redirect_target(resp)
+            return target and target.replace("/work", "/rewritten")
+
+    server.script(poll(elsewhere.url + "/work"))
+    elsewhere.script(poll("/work"), DONE)
+    with Stubborn(policy=FAST) as session:
+        assert session.post(server.url, auth=("user", "secret")).text == "done"
+    assert elsewhere.asked == ["POST /rewritten"] * 2
+    assert {seen.headers["Authorization"] for seen in elsewhere.seen} == {"mine"}
+
+
+def test_mixed_into_another_session(server: Server) -> None:
+    class BaseUrlSession(requests.Session):
+        def __init__(self, base_url: str) -> None:
+            super().__init__()
+            self.base_url = base_url
+
+        def request(self, method: str, url: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            return super().request(method, self.base_url + url, *args, **kwargs)
+
+    class Both(PollingMixin, BaseUrlSession):
+        pass
+
+    server.script(poll("/work"), again(), DONE)
+    with Both(server.url, policy=FAST) as session:
+        assert session.post("/start").text == "done"
+        server.script(poll("/work"))
+        with pytest.raises(TooManyPolls):
+            session.post("/start", polling=FAST.replace(max_polls=1))
+
+
+def test_P9_pickling_keeps_what_a_subclass_keeps() -> None:
+    session = pickle.loads(pickle.dumps(PollingSession(policy=FAST)))
+    assert session.policy == FAST
+    assert session.get_adapter("http://x").policy == FAST
+    assert pickle.loads(pickle.dumps(PollingSession())).policy == PollingPolicy()
