@@ -41,6 +41,14 @@ _FAILURES = (
 _current: ContextVar[Call | None] = ContextVar("polling_adapter_call", default=None)
 
 
+class OutOfTime(Exception):
+    """Makes its way through urllib3 and requests, which take no notice of it."""
+
+    def __init__(self, verdict: GiveUp) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
 class Call:
     """One call of a session, or one chain of redirects seen by an adapter alone.
 
@@ -55,6 +63,7 @@ class Call:
         self.policy = policy
         self.polling = polling
         self.following = False
+        self.request = request
         self.response: requests.Response | None = None
         self._hooks = request.hooks
         self._clock = policy.clock
@@ -107,6 +116,7 @@ class Call:
         :raises PollingError: a cap of the policy is reached.
         :raises requests.exceptions.UnrewindableBodyError: the body cannot be sent again.
         """
+        self.request = request
         while True:
             response: requests.Response | None
             try:
@@ -118,6 +128,8 @@ class Call:
                     return response
             except PollingError:
                 raise
+            except OutOfTime as out_of_time:
+                raise self._error(out_of_time.verdict, request, request) from None
             except _FAILURES as error:
                 response, pause = None, self._failed(error, request)
             self._wait(pause, request.url, response)
@@ -142,16 +154,24 @@ class Call:
         if verdict is not None:
             self._wait(verdict, upcoming.url, response)
 
-    def left(self) -> float | None:
-        """Seconds left of ``total_timeout``; None where there is no limit."""
-        return self._poll.left(self._clock.monotonic())
-
     def release(self, response: requests.Response) -> None:
         """Give the connection of a response that is not the result back."""
-        release(response, out_of_time=lambda: self.left() == 0)
+        release(response, out_of_time=lambda: self.is_over)
 
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)
+    def retried(self, seconds: float) -> None:
+        """Wait where a transport below retries by itself.
+
+        :raises OutOfTime: the wait does not fit into the call.
+        """
+        verdict = self._poll.retried(seconds, self._clock.monotonic())
+        if isinstance(verdict, GiveUp):
+            raise OutOfTime(verdict)
+        self._wait(verdict, self.request.url, None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``total_timeout`` has gone by."""
+        return self._left() == 0
 
     def _answered(
         self, response: requests.Response, request: requests.PreparedRequest
@@ -248,12 +268,15 @@ class Call:
             elapsed=self._elapsed(),
         )
 
+    def _left(self) -> float | None:
+        return self._poll.left(self._clock.monotonic())
+
     def _elapsed(self) -> float:
         return self._clock.monotonic() - self._poll.started
 
     def _within(self, timeout: Any) -> Any:
         """``timeout`` (as requests takes it), but no longer than what is left."""
-        left = self.left()
+        left = self._left()
         if left is None:
             return timeout
         left = max(left, 0.001)  # urllib3 refuses 0

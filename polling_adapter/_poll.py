@@ -128,6 +128,10 @@ class Poll:
             return None
         return self._pause_after_failure(what, None, now, 0)
 
+    def retried(self, seconds: float, now: float) -> Pause | GiveUp:
+        """A transport below retries by itself: after ``seconds``, if there is time for it."""
+        return self._pause(seconds, "max_retries", now, smooth=False)
+
     def left(self, now: float) -> float | None:
         """Seconds left of ``total_timeout``; None where there is no limit."""
         if self.policy.total_timeout is None:

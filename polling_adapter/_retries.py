@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import ReadTimeoutError
 
 from ._call import Call
 
 
 class Retries(urllib3.Retry):
-    """A :class:`urllib3.Retry` that sleeps by the call's clock, never past its deadline, and leaves
-    to the call what the call asks again itself."""
+    """A :class:`urllib3.Retry` that lets the call do the waiting, so never past its deadline, and
+    leaves to the call what the call asks again itself."""
 
     @classmethod
     def within_calls(cls, retries: urllib3.Retry) -> urllib3.Retry:
@@ -37,13 +36,5 @@ class Retries(urllib3.Retry):
         seconds = self.get_backoff_time()
         if response is not None and self.respect_retry_after_header:
             seconds = self.get_retry_after(response) or seconds
-        left = call.left()
-        if left is not None and seconds > left:
-            raise ReadTimeoutError(
-                None,  # type: ignore[arg-type]
-                None,
-                f"max_retries asks to wait {seconds:.3f} s, {left:.3f} s are left of "
-                f"total_timeout={call.policy.total_timeout}",
-            )
         if seconds > 0:
-            call.sleep(seconds)
+            call.retried(seconds)

@@ -65,7 +65,7 @@ class PollingAdapterMixin(_Base):
         redirect = chain.followed_by(request)
         call = Call(self.policy, request)
         if redirect is not None:
-            if redirect.call.left() != 0:  # else its time went by in the caller's hands
+            if not redirect.call.is_over:  # else its time went by in the caller's hands
                 call = redirect.call
             call.obey(redirect.verdict, redirect.response, request)
         follow = redirect is not None and redirect.request is not request

@@ -1,0 +1,85 @@
+"""urllib3's retries below ours, against a real server."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import requests
+from urllib3 import Retry
+
+from polling_adapter import PollingAdapter, PollingPolicy, PollingTimeout
+
+from .fake_clock import FakeClock
+from .server import DONE, RESET, Reply, Server, again, poll
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+def retrying(policy: PollingPolicy, retries: Retry | int) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", PollingAdapter(policy=policy, max_retries=retries))
+    return session
+
+
+def test_its_backoff_goes_by_the_clock_of_the_call(server: Server, clock: FakeClock) -> None:
+    server.script(RESET, RESET, Reply(500), poll("/work", "1"), Reply(500), DONE)
+    retries = Retry(5, backoff_factor=2, status_forcelist=[500])
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        assert session.get(server.url).text == "done"
+    assert clock.slept == [4, 8, 1]
+
+
+def test_it_leaves_to_the_call_what_the_call_asks_again(server: Server, clock: FakeClock) -> None:
+    server.script(again("7"), again("8", 503), Reply(503), DONE)
+    retries = Retry(5, status_forcelist=[429, 503])
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        assert session.get(server.url).text == "done"
+    assert clock.slept == [7, 8]
+    assert len(server.seen) == 4
+
+
+def test_it_honours_what_the_call_does_not_ask_again(server: Server, clock: FakeClock) -> None:
+    server.script(again("7", 413), DONE)
+    with retrying(FAST.replace(clock=clock), Retry(5)) as session:
+        assert session.get(server.url).text == "done"
+    assert clock.slept == [7]
+
+
+def test_P8_it_never_sleeps_past_the_deadline(server: Server, clock: FakeClock) -> None:
+    server.script(RESET, RESET, DONE)
+    policy = FAST.replace(clock=clock, total_timeout=3)
+    with retrying(policy, Retry(5, backoff_factor=2)) as session:
+        with pytest.raises(PollingTimeout, match=r"due in 4 s \(max_retries\), 3 s are left"):
+            session.get(server.url)
+        server.script(poll("/work", "1"), RESET)
+        with pytest.raises(PollingTimeout, match=r"resume with GET .*/work"):
+            session.get(server.url)
+    assert clock.slept == [1]
+
+
+def test_it_can_be_set_later_and_pickled(server: Server, clock: FakeClock) -> None:
+    adapter = PollingAdapter()
+    adapter.max_retries = Retry(3, backoff_factor=2)
+    adapter = pickle.loads(pickle.dumps(adapter))
+    assert (adapter.max_retries.total, adapter.max_retries.backoff_factor) == (3, 2)
+    assert adapter.policy == PollingPolicy()
+    adapter.policy = FAST.replace(clock=clock)
+    server.script(RESET, RESET, DONE)
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        assert session.get(server.url).text == "done"
+    assert clock.slept == [4]
+
+
+def test_a_number_of_retries(server: Server) -> None:
+    server.script(RESET, RESET, DONE)
+    with retrying(FAST, 2) as session:
+        assert session.get(server.url).text == "done"
+
+
+def test_a_subclass_of_the_users_is_left_as_it_is() -> None:
+    class Mine(Retry):
+        pass
+
+    assert type(PollingAdapter(max_retries=Mine(2)).max_retries) is Mine
