@@ -63,13 +63,14 @@ def parse_retry_after(
 
 
 def _seconds(value: str) -> float | None:
-    seconds = float(value)
-    if not math.isfinite(seconds):  # more than 308 digits
-        return None
-    if "." not in value:
-        return seconds
-    # repr-exact decimals such as 0.493 must not become 0.494 by binary rounding
-    return math.ceil(round(seconds * 1000, 6)) / 1000
+    whole, _, fraction = value.partition(".")
+    seconds = float(whole)
+    if fraction:
+        milliseconds = int(fraction[:3].ljust(3, "0"))
+        if fraction[3:].strip("0"):  # rounded up: P1, never early
+            milliseconds += 1
+        seconds = (seconds * 1000 + milliseconds) / 1000
+    return seconds if math.isfinite(seconds) else None  # more than 300 digits
 
 
 def _wall(now: float | None) -> float:

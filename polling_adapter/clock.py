@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+# time.sleep() takes no more than what its platform's timer holds: a day is less than any of them
+_LONGEST = 86400.0
+
 
 class Clock(Protocol):
     """What a policy's ``clock`` must offer; all three in seconds."""
@@ -33,7 +36,7 @@ class SystemClock:
         # little before the time: P1 (never early) is worth the comparison.
         due = time.monotonic() + seconds
         while (left := due - time.monotonic()) > 0:
-            time.sleep(left)
+            time.sleep(min(left, _LONGEST))
 
     def __repr__(self) -> str:
         return "SystemClock()"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -81,9 +81,9 @@ class PollingPolicy:
             )
         if self.on_wait is not None and not callable(self.on_wait):
             raise self._refused("on_wait", "a callable or None", TypeError)
-        missing = [n for n in ("monotonic", "time", "sleep") if not hasattr(self.clock, n)]
-        if missing:
-            accepted = f"an object with monotonic(), time() and sleep(); it lacks {missing}"
+        needed = ("monotonic", "time", "sleep")
+        if isinstance(self.clock, type) or not all(hasattr(self.clock, name) for name in needed):
+            accepted = "an object, not a class, with monotonic(), time() and sleep()"
             raise self._refused("clock", accepted, TypeError)
         self._freeze("retry_statuses", _statuses(self._items("retry_statuses", int)))
         if self.retry_methods is not None:
@@ -113,7 +113,7 @@ class PollingPolicy:
         accepted = "a finite number of seconds >= 0" + (" or None" if optional else "")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._refused(name, accepted, TypeError)
-        if not 0 <= value < math.inf:
+        if not 0 <= value <= sys.float_info.max:  # an int may be larger than any float
             raise self._refused(name, accepted, ValueError)
 
     def _check_count(self, name: str, *, optional: bool = False) -> None:

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import ROUND_CEILING, Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polling_adapter import parse_retry_after
+
+# The three forms of one instant: the examples of RFC 9110 section 5.6.7
+FORMS = [
+    "Sun, 06 Nov 1994 08:49:37 GMT",
+    "Sunday, 06-Nov-94 08:49:37 GMT",
+    "Sun Nov  6 08:49:37 1994",
+]
+INSTANT = 784111777.0
+
+TEXTS = st.text() | st.text("0123456789.,:- GMTSunNov") | st.sampled_from(FORMS)
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@pytest.fixture(params=["America/New_York", "Asia/Tokyo"])
+def _timezone(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("3", 3),
+        ("0120", 120),
+        (" 3\t", 3),
+        ("86400", 86400),
+        ("9999999999", 9999999999),
+        ("0.493", 0.493),
+        ("0.4930000001", 0.494),
+        ("0.4931", 0.494),
+        ("1.5", 1.5),
+        ("0.0000000000000000001", 0.001),
+        ("0.000", 0),
+        ("1" + "0" * 300, 1e300),
+    ],
+)
+def test_seconds(value: str, seconds: float) -> None:
+    assert parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *["", " ", "abc", "-1", "+1", "nan", "inf", "1e3", "2814, 2", "0x10", "1_000", "5.", ".5"],
+        *["²", "٣", "３", "1 2", "3s", "3\n", "9" * 400, "9" * 5000, "soon", "None"],
+        "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 1994 08:49:37 +0000",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 25:49:37 GMT",
+        "Sun, 06 Nov 0000 08:49:37 GMT",
+        "Sun, 06 Foo 1994 08:49:37 GMT",
+        "1994-11-06T08:49:37Z",
+    ],
+)
+def test_what_names_no_usable_time(value: str) -> None:
+    assert parse_retry_after(value) is None
+    assert parse_retry_after(value, date=FORMS[0], age="1", now=0) is None
+
+
+def test_absent() -> None:
+    assert parse_retry_after(None) is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("date", FORMS)
+def test_a_date_is_measured_against_the_date_of_the_response(form: str, date: str) -> None:
+    assert parse_retry_after(form, date, now=0) == 0
+    assert parse_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", date, now=0) == 10
+    assert parse_retry_after("Mon, 07 Nov 1994 08:49:47 GMT", date, now=0) == 86410
+    assert parse_retry_after("Sun, 06 Nov 1994 08:49:27 GMT", date, now=0) == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_date_without_a_date_to_compare_is_measured_against_the_clock(form: str) -> None:
+    assert parse_retry_after(form, now=INSTANT - 0.25) == 0.25
+    assert parse_retry_after(form, "no date", now=INSTANT - 5) == 5
+    assert parse_retry_after(form) == 0  # long past
+
+
+def test_a_response_out_of_a_cache_is_measured_against_the_clock() -> None:
+    """Its Date lies as far in the past as its Age says."""
+    assert parse_retry_after(FORMS[0], FORMS[0], age="60", now=INSTANT - 5) == 5
+
+
+@pytest.mark.usefixtures("_timezone")
+@pytest.mark.parametrize("form", FORMS)
+def test_the_time_zone_of_this_machine_is_of_no_interest(form: str) -> None:
+    assert parse_retry_after(form, now=INSTANT - 5) == 5
+    assert parse_retry_after(form, "Sun, 06 Nov 1994 08:49:30 GMT") == 7
+
+
+def test_a_leap_second() -> None:
+    date = "Sat, 31 Dec 2016 23:59:59 GMT"
+    assert parse_retry_after("Sat, 31 Dec 2016 23:59:60 GMT", date) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "year"),
+    [(2026, 2076), (2027, 2077), (1994, 1994), (2044, 2094), (2043, 1994)],
+)
+def test_a_year_of_two_digits(now: int, year: int) -> None:
+    """RFC 9110 section 5.6.7: more than 50 years ahead is the most recent such year in the past."""
+
+    def at(year: int) -> float:
+        return datetime(year, 1, 1, 8, 49, 37, tzinfo=timezone.utc).timestamp()
+
+    form = f"Sunday, 01-Jan-{year % 100:02} 08:49:37 GMT"
+    assert parse_retry_after(form, now=at(now)) == max(0, at(year) - at(now))
+
+
+@given(
+    st.text() | st.text("0123456789.,:- GMTSunNov"), st.none() | st.text(), st.none() | st.text()
+)
+def test_any_text_gives_none_or_a_finite_wait(
+    value: str, date: str | None, age: str | None
+) -> None:
+    seconds = parse_retry_after(value, date, age=age)
+    assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
+
+
+@given(st.integers(0, 10**15))
+def test_any_number_of_seconds_is_itself(seconds: int) -> None:
+    assert parse_retry_after(str(seconds)) == seconds
+
+
+@given(st.decimals(0, 10**9, allow_nan=False, allow_infinity=False, places=7))
+def test_P1_a_decimal_is_never_rounded_down(asked: Decimal) -> None:
+    value = f"{asked:f}"
+    seconds = parse_retry_after(value)
+    assert seconds == float(asked.quantize(Decimal("0.001"), rounding=ROUND_CEILING))
+
+
+@settings(max_examples=300)
+@given(
+    st.datetimes(datetime(1980, 1, 1), datetime(2060, 1, 1)),
+    st.integers(0, 10**6),
+    st.sampled_from(range(3)),
+    st.sampled_from(range(3)),
+)
+def test_any_two_dates_differ_by_their_seconds(
+    sent: datetime, seconds: int, form: int, date_form: int
+) -> None:
+    sent = sent.replace(microsecond=0)
+    due = sent + timedelta(seconds=seconds)
+    now = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()
+    assert parse_retry_after(written(due)[form], written(sent)[date_form], now=now) == seconds
+
+
+def written(instant: datetime) -> list[str]:
+    """An instant in the three forms, without the locale that strftime() heeds."""
+    day, month = DAYS[instant.weekday()], MONTHS[instant.month - 1]
+    clock = f"{instant:%H:%M:%S}"
+    return [
+        f"{day[:3]}, {instant.day:02} {month} {instant.year} {clock} GMT",
+        f"{day}, {instant.day:02}-{month}-{instant.year % 100:02} {clock} GMT",
+        f"{day[:3]} {month} {instant.day:2} {clock} {instant.year}",
+    ]
