@@ -1,0 +1,51 @@
+"""The documentation's examples run, page by page, against the reference server."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import requests
+
+from polling_adapter import __version__
+from polling_adapter.reference_server import ReferenceServer
+
+TOP = Path(__file__).parent.parent
+PAGES = [TOP / "README.rst", *sorted((TOP / "docs").glob("*.rst"))]
+EXAMPLE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
+
+
+def examples(page: Path) -> list[str]:
+    return [textwrap.dedent(block) for block in EXAMPLE.findall(page.read_text())]
+
+
+@pytest.mark.parametrize("page", [*filter(examples, PAGES)], ids=lambda page: page.name)
+def test_the_examples_run(page: Path) -> None:
+    with ReferenceServer() as server:
+        names: dict[str, object] = {}
+        for example in examples(page):
+            short = example.replace('/start_work"', '/start_work?duration=1"')
+            exec(short.replace("https://example.org", server.url), names)  # noqa: S102
+        for session in names.values():
+            if isinstance(session, requests.Session):
+                session.close()
+    assert server.nb_early_call == 0
+
+
+def test_the_pages_with_examples() -> None:
+    assert {page.name for page in PAGES if examples(page)} == {
+        "README.rst",
+        "quickstart.rst",
+        "testing.rst",
+    }
+
+
+def test_the_version_stands_in_one_place() -> None:
+    naming = [
+        path
+        for path in (*TOP.glob("setup.*"), *PAGES, *(TOP / "polling_adapter").glob("*.py"))
+        if re.search(rf"(?<![\d.]){re.escape(__version__)}(?![\d.])", path.read_text())
+    ]
+    assert [path.name for path in naming] == ["_version.py"]
