@@ -18,7 +18,7 @@ class Wait:
     :param url: the URL that is asked next.
     :param seconds: how long the wait lasts, jitter included.
     :param reason: why, in words.
-    :param number: the how many-eth wait of this call, from 1.
+    :param number: counts the waits of this call, from 1.
     :param elapsed: seconds since the call began.
     :param response: the :class:`requests.Response` that asks to wait; None after an error.
     """
