@@ -18,7 +18,7 @@ from requests.utils import rewind_body
 from urllib3.util import Timeout
 
 from ._body import release
-from ._poll import Answer, GiveUp, Limit, Pause, Poll
+from ._poll import Answer, Due, GiveUp, Limit, Poll
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
 
@@ -42,11 +42,11 @@ _current: ContextVar[Call | None] = ContextVar("polling_adapter_call", default=N
 
 
 class OutOfTime(Exception):
-    """Makes its way through urllib3 and requests, which take no notice of it."""
+    """Carries ``error`` through urllib3 and requests, which would make one of theirs of it."""
 
-    def __init__(self, verdict: GiveUp) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
+    def __init__(self, error: PollingError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Call:
@@ -121,38 +121,38 @@ class Call:
             response: requests.Response | None
             try:
                 response = send(request, timeout=self._within(timeout), **kwargs)
-                pause = self._answered(response, request)
-                if pause is None:
+                due = self._answered(response, request)
+                if due is None:
                     if preload and not response.is_redirect:
                         _ = response.content
                     return response
             except PollingError:
                 raise
             except OutOfTime as out_of_time:
-                raise self._error(out_of_time.verdict, request, request) from None
+                raise out_of_time.error from None
             except _FAILURES as error:
-                response, pause = None, self._failed(error, request)
-            self._wait(pause, request.url, response)
+                response, due = None, self._failed(error, request)
+            self.wait(due, request, response)
 
-    def redirected(self, response: requests.Response) -> Pause | GiveUp | None:
-        """What the Poll says of a redirect; None where it is no poll."""
+    def redirected(self, response: requests.Response) -> Due | None:
+        """When a redirect may be followed; None where it is no poll."""
         self.response = response
         return self._poll.redirected(_answer(response), self._clock.monotonic(), self._clock.time())
 
-    def obey(
-        self,
-        verdict: Pause | GiveUp | None,
-        response: requests.Response,
-        upcoming: requests.PreparedRequest,
+    def wait(
+        self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
     ) -> None:
-        """Wait before ``upcoming`` is sent, as ``response`` asks.
+        """Wait until ``upcoming`` is due, as ``response`` asks; None: as an error has it.
 
-        :raises PollingError: the verdict is to give up.
+        :raises PollingError: a cap of the policy is reached.
         """
+        verdict = self._poll.pause(due, self._clock.monotonic())
         if isinstance(verdict, GiveUp):
-            raise self._error(verdict, response.request, upcoming)
-        if verdict is not None:
-            self._wait(verdict, upcoming.url, response)
+            raise self._error(verdict, upcoming)
+        if response is not None:
+            self.release(response)
+        self._tell(due, verdict.seconds, upcoming.url or "", response)
+        self._clock.sleep(max(0.0, verdict.until - self._clock.monotonic()))
 
     def release(self, response: requests.Response) -> None:
         """Give the connection of a response that is not the result back."""
@@ -163,10 +163,11 @@ class Call:
 
         :raises OutOfTime: the wait does not fit into the call.
         """
-        verdict = self._poll.retried(seconds, self._clock.monotonic())
-        if isinstance(verdict, GiveUp):
-            raise OutOfTime(verdict)
-        self._wait(verdict, self.request.url, None)
+        due = self._poll.retried(seconds, self._clock.monotonic())
+        try:
+            self.wait(due, self.request, None)
+        except PollingError as error:
+            raise OutOfTime(error) from None
 
     @property
     def is_over(self) -> bool:
@@ -175,24 +176,22 @@ class Call:
 
     def _answered(
         self, response: requests.Response, request: requests.PreparedRequest
-    ) -> Pause | None:
+    ) -> Due | None:
         if self._judged is response:  # an adapter below has seen to it
             return None
         self._judged = self.response = response
         verdict = self._poll.answered(
             _answer(response), self._clock.monotonic(), self._clock.time()
         )
-        if isinstance(verdict, GiveUp):
-            if verdict.limit != "poll_failures":
-                raise self._error(verdict, request, request)
+        if isinstance(verdict, GiveUp):  # the failure reaches the caller as requests gives it
             logger.warning("%s: %s", printable(request.url), verdict.reason)
-            return None  # the failure reaches the caller as requests would have given it
+            return None
         if verdict is not None:
             self._rewind(request, response)
         return verdict
 
-    def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Pause:
-        """The wait before a failed poll is sent again; else ``error`` is raised."""
+    def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Due:
+        """When a failed poll may be sent again; else ``error`` is raised."""
         if self._judged is error:  # an adapter below has given up already
             raise error
         self._judged = error
@@ -205,8 +204,8 @@ class Call:
         if verdict is None:
             raise error
         if isinstance(verdict, GiveUp):
-            ours = self._error(verdict, request, request)
-            if verdict.limit == "poll_failures":  # as requests would have given it
+            ours = self._error(verdict, request)
+            if verdict.limit == "poll_failures":  # it reaches the caller as requests gives it
                 raise error from ours
             raise ours from error
         return verdict
@@ -226,42 +225,20 @@ class Call:
                 response=response,
             ) from error
 
-    def _wait(self, pause: Pause, url: str | None, response: requests.Response | None) -> None:
-        """Let go of the connection, tell the log and the hook, and sleep."""
-        if response is not None:
-            self.release(response)
-        logger.log(
-            logging.DEBUG if pause.smooth else logging.WARNING,
-            "%s is asked in %.3f s: %s",
-            printable(url),
-            pause.seconds,
-            pause.reason,
-        )
+    def _tell(self, due: Due, seconds: float, url: str, response: requests.Response | None) -> None:
+        level = logging.DEBUG if due.smooth else logging.WARNING
+        logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
         if self.policy.on_wait is not None:
-            self.policy.on_wait(
-                Wait(
-                    url or "",
-                    pause.seconds,
-                    pause.reason,
-                    self._poll.pauses,
-                    self._elapsed(),
-                    response,
-                )
-            )
-        self._clock.sleep(max(0.0, pause.until - self._clock.monotonic()))
+            number, elapsed = self._poll.pauses, self._elapsed()
+            self.policy.on_wait(Wait(url, seconds, due.reason, number, elapsed, response))
 
-    def _error(
-        self,
-        verdict: GiveUp,
-        request: requests.PreparedRequest,
-        upcoming: requests.PreparedRequest,
-    ) -> PollingError:
+    def _error(self, verdict: GiveUp, upcoming: requests.PreparedRequest) -> PollingError:
         if self.response is not None:
             self.release(self.response)
         return _ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {self._poll.tally()}; "
             f"resume with {upcoming.method} {printable(upcoming.url)}",
-            request=request,
+            request=self.request,
             response=self.response,
             url=upcoming.url,
             polls=self._poll.polls,

@@ -19,7 +19,7 @@ import requests
 from requests.sessions import SessionRedirectMixin
 
 from ._call import Call
-from ._poll import GiveUp, Pause
+from ._poll import Due
 
 # Of the redirects that nobody has followed yet, so many are remembered: one PreparedRequest may be
 # sent over and over without its redirects being followed.
@@ -33,22 +33,26 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(eq=False)
 class Redirect:
-    """A redirect that was handed to the session, which may or may not follow it."""
+    """A redirect that was handed to the caller, who may or may not follow it to ``url``."""
 
     request: requests.PreparedRequest
     response: requests.Response
+    url: str | None
+    due: Due | None
     call: Call
-    verdict: Pause | GiveUp | None
     thread: int = field(default_factory=threading.get_ident)
 
-    def __post_init__(self) -> None:
-        self.url = _target(self.response, self.request)
-
     @property
-    def due(self) -> float:
-        if self.verdict is None:
-            return 0.0
-        return self.verdict.until if isinstance(self.verdict, Pause) else float("inf")
+    def at(self) -> float:
+        return 0.0 if self.due is None else self.due.at
+
+    def wait(self, call: Call, request: requests.PreparedRequest) -> None:
+        """Wait in ``call`` before ``request`` follows it.
+
+        :raises PollingError: a cap of the policy is reached.
+        """
+        if self.due is not None:
+            call.wait(self.due, request, self.response)
 
 
 class Chain(dict[str, Any]):
@@ -71,7 +75,7 @@ class Chain(dict[str, Any]):
             del self._pending[:-_PENDING]
 
     def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
-        """The redirect that ``request`` follows, and is forgotten with that."""
+        """The redirect that ``request`` follows."""
         here = threading.get_ident()
         with self._lock:
             led_here = [one for one in self._pending if one.url == request.url]
@@ -85,9 +89,12 @@ class Chain(dict[str, Any]):
                 return None
             # Threads may share one request: where it cannot be told whose redirect is followed,
             # the longest wait is early for none (P1).
-            redirect = max(led_here or rewritten, key=lambda one: (one.thread == here, one.due))
-            self._pending.remove(redirect)
-            return redirect
+            return max(led_here or rewritten, key=lambda one: (one.thread == here, one.at))
+
+    def forget(self, redirect: Redirect) -> None:
+        """It is followed."""
+        with self._lock:
+            self._pending = [one for one in self._pending if one is not redirect]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
@@ -147,7 +154,7 @@ def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedReq
     )
 
 
-def _target(response: requests.Response, request: requests.PreparedRequest) -> str | None:
+def target(response: requests.Response, request: requests.PreparedRequest) -> str | None:
     """The URL that ``response`` redirects to. Its body is left to whoever gets the response."""
     bodiless = requests.Response()
     bodiless.status_code = response.status_code

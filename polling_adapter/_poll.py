@@ -37,16 +37,29 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pause:
-    """Go on after ``seconds``, not before the instant ``until`` of the monotonic clock.
+class Due:
+    """When the next request may be sent, by what was answered; the limits are not yet asked.
 
-    ``smooth`` is False where something went wrong: a failed poll, or a malformed header.
+    :param at: the instant of the monotonic clock, in seconds.
+    :param reason: why, in words.
+    :param asked: whether the server named the time.
+    :param poll: whether a poll is followed; else the same request is sent again.
+    :param smooth: False where something went wrong: a failed poll, or a malformed header.
     """
+
+    at: float
+    reason: str
+    asked: bool = True
+    poll: bool = False
+    smooth: bool = True
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Go on after ``seconds``, at the instant ``until`` of the monotonic clock."""
 
     seconds: float
     until: float
-    reason: str
-    smooth: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Poll:
         self._unusable = 0  # Retry-After headers in a row that name no usable time
         self._seen: Counter[str] = Counter()
 
-    def answered(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp | None:
+    def answered(self, answer: Answer, now: float, wall: float) -> Due | GiveUp | None:
         """A response came: should the same request be sent again?
 
         :param now: monotonic seconds. :param wall: seconds since the epoch.
@@ -94,29 +107,22 @@ class Poll:
         self._seen[str(answer.status)] += 1
         if self._is_refusal(answer):
             self._failures = 0
-            return self._pause_as_asked(answer, now, wall)
+            return self._due_as_asked(answer, now, wall)
         if answer.status in _FAILURES and self._survives(answer.method):
-            return self._pause_after_failure(f"status {answer.status}", answer, now, wall)
+            return self._due_after_failure(f"status {answer.status}", answer, now, wall)
         self._failures = 0
         return None
 
-    def redirected(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp | None:
-        """A redirect is about to be followed: when?
+    def redirected(self, answer: Answer, now: float, wall: float) -> Due | None:
+        """A redirect came: when may it be followed?
 
         :return: None where it is no poll and is followed at once.
         """
         if not is_poll(answer.status, answer.headers):
             return None
-        if self.policy.max_polls is not None and self.polls >= self.policy.max_polls:
-            return GiveUp(
-                "max_polls", f"the work is not done after max_polls={self.policy.max_polls}"
-            )
-        verdict = self._pause_as_asked(answer, now, wall)
-        if isinstance(verdict, Pause):
-            self.polls += 1
-        return verdict
+        return self._due_as_asked(answer, now, wall, poll=True)
 
-    def failed(self, method: str, what: str, timed_out: bool, now: float) -> Pause | GiveUp | None:
+    def failed(self, method: str, what: str, timed_out: bool, now: float) -> Due | GiveUp | None:
         """A request brought no response.
 
         :return: None where the error is the caller's: it was not a poll that failed.
@@ -126,11 +132,37 @@ class Poll:
             return self._out_of_time(what)
         if not self._survives(method):
             return None
-        return self._pause_after_failure(what, None, now, 0)
+        return self._due_after_failure(what, None, now, 0)
 
-    def retried(self, seconds: float, now: float) -> Pause | GiveUp:
-        """A transport below retries by itself: after ``seconds``, if there is time for it."""
-        return self._pause(seconds, "max_retries", now, smooth=False)
+    def pause(self, due: Due, now: float) -> Pause | GiveUp:
+        """The wait until ``due``, if the limits allow it."""
+        policy = self.policy
+        if due.poll and policy.max_polls is not None and self.polls >= policy.max_polls:
+            return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
+        seconds = max(0.0, due.at - now)
+        left = self.left(now)
+        if left is not None and seconds > left:
+            return self._out_of_time(
+                f"the next request is due in {_number(seconds)} s ({due.reason}), "
+                f"{_number(left)} s are left"
+            )
+        longest = policy.retry_after_max
+        if longest is not None and due.asked and seconds > longest:
+            return GiveUp(
+                "retry_after_max",
+                f"the server asks to wait {_number(seconds)} s, "
+                f"retry_after_max={_number(longest)} is accepted",
+            )
+        self.pauses += 1
+        self.polls += due.poll
+        seconds += seconds * policy.jitter * self._random()
+        if left is not None:  # the jitter, unlike the server, can do with less
+            seconds = min(seconds, left)
+        return Pause(seconds, now + seconds)
+
+    def retried(self, seconds: float, now: float) -> Due:
+        """A transport below retries by itself, after ``seconds``."""
+        return self._due(seconds, "max_retries", now, asked=False, smooth=False)
 
     def left(self, now: float) -> float | None:
         """Seconds left of ``total_timeout``; None where there is no limit."""
@@ -154,60 +186,36 @@ class Poll:
         # Never the request that starts the work: nobody knows whether it has begun.
         return self.polls > 0 and method in _POLL_METHODS
 
-    def _pause_as_asked(self, answer: Answer, now: float, wall: float) -> Pause | GiveUp:
+    def _due_as_asked(self, answer: Answer, now: float, wall: float, poll: bool = False) -> Due:
         asked = _retry_after(answer, wall)
         reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
         if asked is not None:
             self._unusable = 0
-            return self._pause(asked, reason, now, asked)
+            return self._due(asked, reason, now, poll=poll)
         self._unusable += 1
         seconds = self._backoff(self._unusable)
-        return self._pause(seconds, f"{reason}, which names no usable time", now, smooth=False)
+        reason += ", which names no usable time"
+        return self._due(seconds, reason, now, asked=False, poll=poll, smooth=False)
 
-    def _pause_after_failure(
+    def _due_after_failure(
         self, what: str, answer: Answer | None, now: float, wall: float
-    ) -> Pause | GiveUp:
+    ) -> Due | GiveUp:
         self._failures += 1
         allowed = self.policy.poll_failures
         if self._failures > allowed:
             return GiveUp("poll_failures", f"{what} outlasts poll_failures={allowed}")
         # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
-        asked = None if answer is None else _retry_after(answer, wall)
-        seconds = max(self._backoff(self._failures), asked or 0.0)
+        asked = 0.0 if answer is None else _retry_after(answer, wall) or 0.0
+        backoff = self._backoff(self._failures)
         reason = f"{what}, failed poll {self._failures} of {allowed} in a row"
-        return self._pause(seconds, reason, now, asked, smooth=False)
+        return self._due(max(backoff, asked), reason, now, asked=asked > backoff, smooth=False)
+
+    def _due(self, seconds: float, reason: str, now: float, **how: bool) -> Due:
+        return Due(now + max(seconds, self.policy.min_wait), reason, **how)
 
     def _backoff(self, number: int) -> float:
         doubled = self.policy.backoff_factor * 2.0 ** min(number - 1, 63)
         return min(doubled, self.policy.backoff_max)
-
-    def _pause(
-        self,
-        seconds: float,
-        reason: str,
-        now: float,
-        asked: float | None = None,
-        smooth: bool = True,
-    ) -> Pause | GiveUp:
-        seconds = max(seconds, self.policy.min_wait)
-        left = self.left(now)
-        if left is not None and seconds > left:
-            return self._out_of_time(
-                f"the next request is due in {_number(seconds)} s ({reason}), "
-                f"{_number(left)} s are left"
-            )
-        longest = self.policy.retry_after_max
-        if longest is not None and asked is not None and asked > longest:
-            return GiveUp(
-                "retry_after_max",
-                f"the server asks to wait {_number(asked)} s, "
-                f"retry_after_max={_number(longest)} is accepted",
-            )
-        self.pauses += 1
-        seconds += seconds * self.policy.jitter * self._random()
-        if left is not None:  # the jitter, unlike the server, can do with less
-            seconds = min(seconds, left)
-        return Pause(seconds, now + seconds, reason, smooth)
 
     def _out_of_time(self, why: str) -> GiveUp:
         total = self.policy.total_timeout

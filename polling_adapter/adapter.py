@@ -10,7 +10,7 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
 from ._call import Call
-from ._chain import Chain, History, Redirect, next_request, stays_here
+from ._chain import Chain, History, Redirect, next_request, stays_here, target
 from ._retries import Retries
 from .policy import PollingPolicy, checked
 
@@ -67,27 +67,28 @@ class PollingAdapterMixin(_Base):
         if redirect is not None:
             if not redirect.call.is_over:  # else its time went by in the caller's hands
                 call = redirect.call
-            call.obey(redirect.verdict, redirect.response, request)
+            redirect.wait(call, request)
+            chain.forget(redirect)
         follow = redirect is not None and redirect.request is not request
         history = History()
         while True:
             with call.under_way():
-                response = call.send(
-                    super().send, request, preload=follow and not kwargs["stream"], **kwargs
-                )
-            verdict = call.redirected(response)
+                preload = follow and not kwargs["stream"]
+                response = call.send(super().send, request, preload=preload, **kwargs)
+            due = call.redirected(response)
             upcoming = None
-            if follow and verdict is not None:
+            if follow and due is not None:
                 call.release(response)
                 upcoming = next_request(response, request, kwargs.get("proxies"))
-            if upcoming is None or not stays_here(upcoming, request):
+            if due is None or upcoming is None or not stays_here(upcoming, request):
                 break
             response = dispatch_hook("response", request.hooks, response, **kwargs)
             history.add(response)
-            call.obey(verdict, response, upcoming)
+            call.wait(due, upcoming, response)
             request = upcoming
         if response.is_redirect:
-            chain.remember(Redirect(request, response, call, verdict))
+            url = target(response, request)
+            chain.remember(Redirect(request, response, url, due, call))
         if history:
             response.history = list(history)
         return response

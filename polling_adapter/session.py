@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import requests
 
 from ._call import Call
-from ._poll import Pause, is_poll
+from ._chain import Chain, Redirect
+from ._poll import is_poll
 from .adapter import PollingAdapter
 from .policy import PollingPolicy, checked
 
@@ -73,13 +74,28 @@ class PollingMixin(_Base):
         chosen = _chosen(polling) if polling is not None else _requested.get()
         token = _requested.set(None)  # a request sent on the side, by a hook, is a call of its own
         try:
-            call = Call(chosen if chosen else self.policy, request, polling=chosen is not False)
-            with call.under_way():
-                if not call.polling:
+            if chosen is False:
+                with Call(self.policy, request, polling=False).under_way():
                     return super().send(request, **kwargs)
-                return call.send(super().send, request, **kwargs)
+            return self._call(request, chosen or self.policy, kwargs)
         finally:
             _requested.reset(token)
+
+    def _call(
+        self, request: requests.PreparedRequest, policy: PollingPolicy, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        chain = Chain.of(request)
+        call = Call(policy, request)
+        redirect = chain.followed_by(request)
+        with call.under_way():
+            if redirect is not None:  # handed out before, and followed by hand
+                redirect.wait(call, request)
+                chain.forget(redirect)
+            response = call.send(super().send, request, **kwargs)
+        if response.next is not None:
+            due = call.redirected(response)
+            chain.remember(Redirect(response.request, response, response.next.url, due, call))
+        return response
 
     def resolve_redirects(
         self,
@@ -126,17 +142,17 @@ class PollingMixin(_Base):
         while self.get_redirect_target(resp) is not None:
             with call.under_way(), call.follows():
                 upcoming = self._upcoming(resp, req, proxies, options)
-                verdict = call.redirected(resp)
-                if not isinstance(verdict, Pause):
-                    # A poll has no history of its own: each would keep all before it alive.
-                    resp.history = [*history, *polls][:-1]
-                if verdict is None:
+                due = call.redirected(resp)
+                resp.history = [*history, *polls][:-1]
+                if due is not None:
+                    call.wait(due, upcoming, resp)
+                    resp.history = []  # or each would keep all before it alive
+                elif redirects >= self.max_redirects:
+                    raise requests.TooManyRedirects(
+                        f"Exceeded {self.max_redirects} redirects.", response=resp
+                    )
+                else:
                     redirects += 1
-                    if redirects > self.max_redirects:
-                        raise requests.TooManyRedirects(
-                            f"Exceeded {self.max_redirects} redirects.", response=resp
-                        )
-                call.obey(verdict, resp, upcoming)
                 proxies = self.rebuild_proxies(upcoming, proxies)
                 hop = {"stream": True, "proxies": proxies, "allow_redirects": False, **options}
                 resp = call.send(self.send, upcoming, preload=not stream, **hop)

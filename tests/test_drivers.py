@@ -171,17 +171,43 @@ def test_P5_its_body_can_be_streamed(server: Server, connect: Open) -> None:
     assert connect(FAST).post(server.url, **options).content == expected
 
 
-def test_P5_the_next_request_sent_by_hand_is_waited_for(
+def test_P1_P5_the_next_request_sent_by_hand_is_waited_for(
     server: Server, connect: Open, clock: FakeClock
 ) -> None:
     server.script(poll("/work", "5"), poll("/work/2", "6"), DONE)
     session = connect(FAST.replace(clock=clock))
     response = session.post(server.url, allow_redirects=False)
-    if isinstance(session.get_adapter(server.url), requests.adapters.HTTPAdapter):
-        response = session.send(response.next)
-    assert response.text == "done"
+    assert response.next is not None
+    clock.now += 2
+    assert session.send(response.next).text == "done"
     assert server.asked == ["POST /", "GET /work", "GET /work/2"]
-    assert 6 in clock.slept
+    assert clock.slept == [3, 6]
+
+
+def test_P1_P5_hop_by_hop(server: Server, connect: Open, clock: FakeClock) -> None:
+    """As HTTPie follows redirects."""
+    server.script(*[poll(f"/work/{n}", str(n)) for n in range(1, 50)], DONE)
+    session = connect(FAST.replace(clock=clock))
+    response = session.post(server.url, allow_redirects=False)
+    while response.next is not None:
+        response = session.send(response.next, allow_redirects=False)
+    assert response.text == "done"
+    assert clock.slept == list(range(1, 50))
+
+
+def test_a_wait_too_long_that_has_gone_by_in_the_callers_hands(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(poll("/work", "86400"), DONE)
+    session = connect(FAST.replace(clock=clock, total_timeout=3))
+    response = session.post(server.url, allow_redirects=False)
+    assert response.next is not None
+    clock.now += 10
+    with pytest.raises(PollingTimeout, match="due in 86390 s"):
+        session.send(response.next)
+    assert len(server.seen) == 1
+    clock.now += 86390
+    assert session.send(response.next).text == "done"
 
 
 # P6: nothing is lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polling_adapter import PollingPolicy
-from polling_adapter._poll import Answer, GiveUp, Pause, Poll, is_poll
+from polling_adapter._poll import Answer, Due, GiveUp, Pause, Poll, is_poll
 
 NOW, WALL = 1000.0, 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 PLAIN = PollingPolicy(min_wait=0, jitter=0)
@@ -14,8 +14,19 @@ PLAIN = PollingPolicy(min_wait=0, jitter=0)
 def poll_of(policy: PollingPolicy = PLAIN, random: float = 0.0, polls: int = 0) -> Poll:
     poll = Poll(policy, NOW, random=lambda: random)
     for _ in range(polls):
-        assert isinstance(poll.redirected(redirect("0"), NOW, WALL), Pause)
+        assert isinstance(followed(poll, redirect("0")), Pause)
     return poll
+
+
+def followed(poll: Poll, answer: Answer, now: float = NOW) -> Pause | GiveUp:
+    due = poll.redirected(answer, now, WALL)
+    assert due is not None
+    return poll.pause(due, now)
+
+
+def seconds(due: Due | GiveUp | None) -> float:
+    assert isinstance(due, Due)
+    return due.at - NOW
 
 
 def redirect(retry_after: str | None = None, status: int = 303, **headers: str) -> Answer:
@@ -46,77 +57,70 @@ def test_P3_a_redirect_without_retry_after_is_followed_at_once() -> None:
     assert poll.polls == 0
 
 
-def test_P1_the_wait_is_what_the_server_asks() -> None:
-    pause = poll_of().redirected(redirect("3"), NOW + 5, WALL)
-    assert isinstance(pause, Pause)
-    assert (pause.seconds, pause.until, pause.smooth) == (3, NOW + 8, True)
-    assert pause.reason == "303 with Retry-After: 3"
+def test_P1_a_poll_is_due_when_the_server_says() -> None:
+    poll = poll_of()
+    due = poll.redirected(redirect("3"), NOW, WALL)
+    assert due == Due(NOW + 3, "303 with Retry-After: 3", poll=True)
+    assert poll.pause(due, NOW) == Pause(3, NOW + 3)
+    assert poll.pause(due, NOW + 2) == Pause(1, NOW + 3)
+    assert poll.pause(due, NOW + 5) == Pause(0, NOW + 5)
 
 
 def test_a_date_is_measured_against_the_date_of_the_response() -> None:
     headers = {"Date": "Sun, 06 Nov 1994 08:49:30 GMT"}
-    pause = poll_of().redirected(redirect("Sun, 06 Nov 1994 08:49:40 GMT", **headers), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert pause.seconds == 10
+    date = redirect("Sun, 06 Nov 1994 08:49:40 GMT", **headers)
+    assert seconds(poll_of().redirected(date, NOW, WALL)) == 10
 
 
 def test_a_date_out_of_a_cache_is_measured_against_the_clock() -> None:
     headers = {"Date": "Sun, 06 Nov 1994 08:00:00 GMT", "Age": "2977"}
-    pause = poll_of().redirected(redirect("Sun, 06 Nov 1994 08:49:40 GMT", **headers), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert pause.seconds == 3
+    date = redirect("Sun, 06 Nov 1994 08:49:40 GMT", **headers)
+    assert seconds(poll_of().redirected(date, NOW, WALL)) == 3
 
 
-@pytest.mark.parametrize(("random", "seconds"), [(0.0, 10), (0.5, 10.5), (0.999, 10.999)])
-def test_P1_jitter_only_adds(random: float, seconds: float) -> None:
-    pause = poll_of(PLAIN.replace(jitter=0.1), random).redirected(redirect("10"), NOW, WALL)
+@pytest.mark.parametrize("random", [0.0, 0.5, 0.999])
+def test_P1_P2_jitter_only_adds(random: float) -> None:
+    pause = followed(poll_of(PLAIN.replace(jitter=0.1), random), redirect("10"))
     assert isinstance(pause, Pause)
-    assert 10 <= pause.seconds == pytest.approx(10 + 10 * 0.1 * random)
-    assert pause.seconds <= seconds
+    assert pause.seconds == pytest.approx(10 + random)
+    assert 10 <= pause.seconds < 11
 
 
 def test_jitter_gives_way_to_the_deadline() -> None:
     policy = PLAIN.replace(jitter=1, total_timeout=10.5)
-    pause = poll_of(policy, random=0.9).redirected(redirect("10"), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert pause.seconds == 10.5
+    assert followed(poll_of(policy, random=0.9), redirect("10")) == Pause(10.5, NOW + 10.5)
 
 
 def test_min_wait_is_the_floor() -> None:
-    pause = poll_of(PLAIN.replace(min_wait=0.25)).redirected(redirect("0"), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert pause.seconds == 0.25
+    assert (
+        seconds(poll_of(PLAIN.replace(min_wait=0.25)).redirected(redirect("0"), NOW, WALL)) == 0.25
+    )
 
 
 def test_a_malformed_header_backs_off_until_a_good_one_comes() -> None:
     poll = poll_of(PLAIN.replace(backoff_factor=1, backoff_max=5))
-    asked = ["abc", "", "-1", "soon", "2", "abc"]
-    pauses = [poll.redirected(redirect(value), NOW, WALL) for value in asked]
-    assert [pause.seconds for pause in pauses if isinstance(pause, Pause)] == [1, 2, 4, 5, 2, 1]
-    assert [pause.smooth for pause in pauses if isinstance(pause, Pause)] == [
-        *[False] * 4,
-        True,
-        False,
-    ]
+    values = ["abc", "", "-1", "soon", "2", "abc"]
+    dues = [poll.redirected(redirect(value), NOW, WALL) for value in values]
+    assert [seconds(due) for due in dues] == [1, 2, 4, 5, 2, 1]
+    assert [due.smooth for due in dues if due] == [False, False, False, False, True, False]
 
 
 def test_a_reason_shows_no_more_than_an_excerpt_of_a_header() -> None:
-    pause = poll_of().redirected(redirect("a\nb" * 1000), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert len(pause.reason) < 120
-    assert "\n" not in pause.reason
+    due = poll_of().redirected(redirect("a\nb" * 1000), NOW, WALL)
+    assert due is not None
+    assert len(due.reason) < 120
+    assert "\n" not in due.reason
 
 
 def test_P8_max_polls() -> None:
-    poll = poll_of(PLAIN.replace(max_polls=2), polls=2)
-    verdict = poll.redirected(redirect("0"), NOW, WALL)
+    verdict = followed(poll_of(PLAIN.replace(max_polls=2), polls=2), redirect("0"))
     assert isinstance(verdict, GiveUp)
     assert verdict.limit == "max_polls"
     assert "max_polls=2" in verdict.reason
 
 
 def test_P8_a_wait_that_would_end_past_the_deadline() -> None:
-    verdict = poll_of(PLAIN.replace(total_timeout=60)).redirected(redirect("30"), NOW + 48, WALL)
+    verdict = followed(poll_of(PLAIN.replace(total_timeout=60)), redirect("30"), NOW + 48)
     assert isinstance(verdict, GiveUp)
     assert verdict.limit == "total_timeout"
     assert "due in 30 s" in verdict.reason
@@ -124,32 +128,38 @@ def test_P8_a_wait_that_would_end_past_the_deadline() -> None:
 
 
 def test_a_wait_that_just_fits() -> None:
-    verdict = poll_of(PLAIN.replace(total_timeout=60)).redirected(redirect("30"), NOW + 30, WALL)
+    verdict = followed(poll_of(PLAIN.replace(total_timeout=60)), redirect("30"), NOW + 30)
     assert isinstance(verdict, Pause)
 
 
-def test_no_deadline() -> None:
+def test_no_limit() -> None:
     poll = poll_of(PLAIN.replace(total_timeout=None, retry_after_max=None))
     assert poll.left(NOW + 1e9) is None
-    assert isinstance(poll.redirected(redirect("9999999999"), NOW, WALL), Pause)
+    assert isinstance(followed(poll, redirect("9999999999")), Pause)
 
 
 def test_retry_after_max_refuses_and_never_clips() -> None:
     policy = PLAIN.replace(total_timeout=None)
-    assert isinstance(poll_of(policy).redirected(redirect("21600"), NOW, WALL), Pause)
-    verdict = poll_of(policy).redirected(redirect("21601"), NOW, WALL)
+    assert isinstance(followed(poll_of(policy), redirect("21600")), Pause)
+    verdict = followed(poll_of(policy), redirect("21601"))
     assert isinstance(verdict, GiveUp)
     assert verdict.limit == "retry_after_max"
     assert "21601 s" in verdict.reason
     assert "retry_after_max=21600" in verdict.reason
 
 
+def test_what_is_over_by_now_is_not_too_long() -> None:
+    poll = poll_of(PLAIN.replace(retry_after_max=60))
+    due = poll.redirected(redirect("100"), NOW, WALL)
+    assert due is not None
+    assert isinstance(poll.pause(due, NOW + 30), GiveUp)
+    assert isinstance(poll.pause(due, NOW + 40), Pause)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_P4_refusals_are_asked_again(status: int) -> None:
     for method in ("GET", "POST", "PUT"):
-        pause = poll_of().answered(answer(status, "7", method), NOW, WALL)
-        assert isinstance(pause, Pause)
-        assert pause.seconds == 7
+        assert seconds(poll_of().answered(answer(status, "7", method), NOW, WALL)) == 7
 
 
 @pytest.mark.parametrize("status", [200, 303, 404, 413, 429, 500, 502, 503, 504])
@@ -169,8 +179,8 @@ def test_P4_retry_statuses_and_retry_methods_restrict() -> None:
 def test_P6_a_failed_poll_is_survived_a_number_of_times_in_a_row(status: int) -> None:
     poll = poll_of(PLAIN.replace(poll_failures=2, backoff_factor=1), polls=1)
     for _ in range(3):  # a good answer in between starts the count anew
-        pauses = [poll.answered(answer(status), NOW, WALL) for _ in range(2)]
-        assert [pause.seconds for pause in pauses if isinstance(pause, Pause)] == [1, 2]
+        dues = [poll.answered(answer(status), NOW, WALL) for _ in range(2)]
+        assert [seconds(due) for due in dues] == [1, 2]
         assert poll.answered(redirect("1"), NOW, WALL) is None
     poll.answered(answer(status), NOW, WALL)
     poll.failed("GET", "ConnectionError", False, NOW)
@@ -182,14 +192,12 @@ def test_P6_a_failed_poll_is_survived_a_number_of_times_in_a_row(status: int) ->
 def test_P6_only_a_poll_is_survived() -> None:
     assert poll_of().failed("GET", "ConnectionError", False, NOW) is None
     assert poll_of(polls=1).failed("POST", "ConnectionError", False, NOW) is None
-    assert isinstance(poll_of(polls=1).failed("HEAD", "ConnectionError", False, NOW), Pause)
+    assert isinstance(poll_of(polls=1).failed("HEAD", "ConnectionError", False, NOW), Due)
 
 
 def test_P1_a_failure_that_names_a_time_is_believed() -> None:
     poll = poll_of(PLAIN.replace(backoff_factor=1), polls=1)
-    pause = poll.answered(answer(502, "9"), NOW, WALL)
-    assert isinstance(pause, Pause)
-    assert pause.seconds == 9
+    assert seconds(poll.answered(answer(502, "9"), NOW, WALL)) == 9
 
 
 def test_P8_a_timeout_at_the_deadline_is_the_deadlines() -> None:
