@@ -260,9 +260,9 @@ class Call:
         if isinstance(timeout, tuple):
             return tuple(_shorter(part, left) for part in timeout)
         if isinstance(timeout, Timeout):
-            return Timeout(
-                total=_shorter(timeout.total, left), connect=timeout._connect, read=timeout._read
-            )
+            bounded = timeout.clone()
+            bounded.total = _shorter(timeout.total, left)
+            return bounded
         return _shorter(timeout, left)
 
 

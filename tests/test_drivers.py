@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+import urllib3
 from requests.exceptions import UnrewindableBodyError
 
 from polling_adapter import (
@@ -338,7 +339,7 @@ def test_P8_a_server_that_does_not_answer_in_time(server: Server, connect: Open)
         return DONE
 
     server.answer = answer
-    for timeout in (None, 5, (5, 5), (None, None)):
+    for timeout in (None, 5, (5, 5), (None, None), urllib3.Timeout(5), urllib3.Timeout(read=5)):
         with pytest.raises(PollingTimeout, match=r"total_timeout=0\.1"):
             connect(FAST.replace(total_timeout=0.1)).post(server.url, timeout=timeout)
 

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import requests
+import urllib3
 from urllib3 import Retry
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingTimeout
@@ -83,3 +84,8 @@ def test_a_subclass_of_the_users_is_left_as_it_is() -> None:
         pass
 
     assert type(PollingAdapter(max_retries=Mine(2)).max_retries) is Mine
+
+
+def test_outside_of_a_call_it_is_what_it_was() -> None:
+    retries = PollingAdapter(max_retries=Retry(3, backoff_factor=0.01)).max_retries
+    retries.increment("GET", "/", error=urllib3.exceptions.ProtocolError("broken")).sleep()
