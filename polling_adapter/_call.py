@@ -151,6 +151,8 @@ class Call:
             raise self._error(verdict, upcoming)
         if response is not None:
             self.release(response)
+        if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+            upcoming.headers.setdefault("Cache-Control", "no-cache")
         self._tell(due, verdict.seconds, upcoming.url or "", response)
         self._clock.sleep(max(0.0, verdict.until - self._clock.monotonic()))
 

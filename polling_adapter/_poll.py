@@ -19,6 +19,9 @@ from .policy import PollingPolicy
 # RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+# RFC 9110 sections 15.4.2 and 15.4.9: those that a cache may keep without being told to
+_STORABLE = frozenset({301, 308})
+
 # RFC 9110 section 15.6: failures of the server that may pass
 _FAILURES = frozenset({500, 502, 503, 504})
 
@@ -44,6 +47,7 @@ class Due:
     :param reason: why, in words.
     :param asked: whether the server named the time.
     :param poll: whether a poll is followed; else the same request is sent again.
+    :param storable: whether a cache may have kept the answer, and give it again for ever.
     :param smooth: False where something went wrong: a failed poll, or a malformed header.
     """
 
@@ -51,6 +55,7 @@ class Due:
     reason: str
     asked: bool = True
     poll: bool = False
+    storable: bool = False
     smooth: bool = True
 
 
@@ -189,13 +194,14 @@ class Poll:
     def _due_as_asked(self, answer: Answer, now: float, wall: float, poll: bool = False) -> Due:
         asked = _retry_after(answer, wall)
         reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
+        how = {"poll": poll, "storable": answer.status in _STORABLE}
         if asked is not None:
             self._unusable = 0
-            return self._due(asked, reason, now, poll=poll)
+            return self._due(asked, reason, now, **how)
         self._unusable += 1
         seconds = self._backoff(self._unusable)
         reason += ", which names no usable time"
-        return self._due(seconds, reason, now, asked=False, poll=poll, smooth=False)
+        return self._due(seconds, reason, now, asked=False, smooth=False, **how)
 
     def _due_after_failure(
         self, what: str, answer: Answer | None, now: float, wall: float

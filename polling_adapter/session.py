@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 import requests
@@ -18,15 +17,21 @@ from .policy import PollingPolicy, checked
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
 
-# The ``polling=`` of Session.request on its way to Session.send
-_requested: ContextVar[PollingPolicy | Literal[False] | None] = ContextVar(
-    "polling_adapter_requested", default=None
-)
-
 if TYPE_CHECKING:
     _Base = requests.Session
 else:
     _Base = object
+
+
+class _Choice:
+    """A response hook that does nothing but carry the ``polling=`` of a request to ``send()``,
+    whichever session, thread or process that is called in."""
+
+    def __init__(self, polling: PollingPolicy | Literal[False]) -> None:
+        self.polling = polling
+
+    def __call__(self, response: requests.Response, **_: Any) -> None:
+        pass
 
 
 class PollingMixin(_Base):
@@ -55,11 +60,9 @@ class PollingMixin(_Base):
         :param polling: another policy for this call; False: as requests does it.
         :raises PollingError: a cap of the policy is reached.
         """
-        token = _requested.set(None if polling is None else _chosen(polling))
-        try:
-            return super().request(method, url, *args, **kwargs)
-        finally:
-            _requested.reset(token)
+        if polling is not None:
+            kwargs["hooks"] = self._carrying(_chosen(polling), kwargs.get("hooks"))
+        return super().request(method, url, *args, **kwargs)
 
     def send(
         self,
@@ -71,15 +74,16 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
-        chosen = _chosen(polling) if polling is not None else _requested.get()
-        token = _requested.set(None)  # a request sent on the side, by a hook, is a call of its own
-        try:
-            if chosen is False:
-                with Call(self.policy, request, polling=False).under_way():
-                    return super().send(request, **kwargs)
-            return self._call(request, chosen or self.policy, kwargs)
-        finally:
-            _requested.reset(token)
+        chosen = _carried(request) if polling is None else _chosen(polling)
+        if chosen is False:
+            with Call(self.policy, request, polling=False).under_way():
+                return super().send(request, **kwargs)
+        return self._call(request, chosen or self.policy, kwargs)
+
+    def _carrying(self, polling: PollingPolicy | Literal[False], hooks: Any) -> dict[str, Any]:
+        # Those of the request take the place of those of the session, as requests merges them.
+        given = (hooks or {}).get("response") or self.hooks["response"]
+        return {"response": [*([given] if callable(given) else given), _Choice(polling)]}
 
     def _call(
         self, request: requests.PreparedRequest, policy: PollingPolicy, kwargs: dict[str, Any]
@@ -201,6 +205,11 @@ class PollingSession(PollingMixin, requests.Session):
         super().__init__(policy=policy)
         self.mount("https://", PollingAdapter(policy=self.policy))
         self.mount("http://", PollingAdapter(policy=self.policy))
+
+
+def _carried(request: requests.PreparedRequest) -> PollingPolicy | Literal[False] | None:
+    choices = [hook for hook in request.hooks["response"] if isinstance(hook, _Choice)]
+    return choices[-1].polling if choices else None
 
 
 def _chosen(polling: Any) -> PollingPolicy | Literal[False]:

@@ -86,7 +86,7 @@ def serving() -> Iterator[Server]:
             if "Date" not in reply.headers:
                 self.send_header("Date", self.date_time_string())
             for name, value in reply.headers.items():
-                self.send_header(name, value)  # "Connection: close" does so
+                self.send_header(name, value)
             if isinstance(reply.body, bytes):
                 if "Content-Length" not in reply.headers:
                     self.send_header("Content-Length", str(len(reply.body)))
@@ -105,7 +105,7 @@ def serving() -> Iterator[Server]:
                     self.wfile.flush()
                     server.sent += len(part)
                 self.wfile.write(b"0\r\n\r\n")
-            except OSError:  # the client has hung up
+            except OSError:  # the client has hung up, or the parts end it
                 self.close_connection = True
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any

@@ -215,8 +215,11 @@ def test_a_wait_too_long_that_has_gone_by_in_the_callers_hands(
 
 
 def test_P6_failed_polls_are_survived(server: Server, connect: Open) -> None:
-    cut_short = Reply(200, {"Content-Length": "9", "Connection": "close"}, b"do")
-    hops = [RESET, Reply(502), poll("/work"), Reply(500), cut_short]
+    def cut_short() -> Iterator[bytes]:
+        yield b"do"
+        raise ConnectionAbortedError
+
+    hops = [RESET, Reply(502), poll("/work"), Reply(500), Reply(200, {}, cut_short)]
     server.script(poll("/work"), *hops, DONE)
     assert connect(FAST).post(server.url).text == "done"
     assert server.asked == ["POST /", *["GET /work"] * 6]

@@ -83,6 +83,36 @@ def test_a_prepared_request_with_another_policy(server: Server, session: Polling
         session.send(request, polling=False)
 
 
+def test_another_policy_leaves_the_hooks_as_they_are(
+    server: Server, session: PollingSession
+) -> None:
+    called: list[str] = []
+    server.script(poll("/work"), DONE)
+    policy = FAST.replace(max_polls=5)
+
+    def hook(name: str) -> Any:
+        return lambda response, **_: called.append(f"{name} {response.status_code}")
+
+    session.hooks["response"].append(hook("session's"))
+    session.get(server.url, polling=policy)
+    session.get(server.url, polling=policy, hooks={"response": []})
+    assert called == ["session's 303", "session's 200", "session's 200"]
+    called.clear()
+    session.get(server.url, polling=policy, hooks={"response": hook("own")})
+    session.get(server.url, polling=policy, hooks={"response": [hook("own"), hook("other")]})
+    assert called == ["own 200", "own 200", "other 200"]
+
+
+def test_the_policy_of_a_call_goes_on_with_what_it_left_unfollowed(
+    server: Server, session: PollingSession
+) -> None:
+    server.script(poll("/work"))
+    policy = FAST.replace(max_polls=3)
+    response = session.get(server.url, polling=policy, allow_redirects=False)
+    with pytest.raises(TooManyPolls, match="max_polls=3"):
+        session.send(response.next)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("wrong", [True, 5, "no", {"total_timeout": 5}, PollingPolicy])
 def test_what_is_no_policy_is_refused(wrong: Any, server: Server, session: PollingSession) -> None:
     with pytest.raises(TypeError, match="it takes a PollingPolicy or False"):
