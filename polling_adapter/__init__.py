@@ -1,5 +1,6 @@
 """HTTP polling that the caller never sees: requests that respect Retry-After on redirects."""
 
+from ._install import install, installed, uninstall
 from ._retry_after import parse_retry_after
 from ._version import __version__
 from .adapter import PollingAdapter, PollingAdapterMixin
@@ -19,5 +20,8 @@ __all__ = [
     "TooManyPolls",
     "Wait",
     "__version__",
+    "install",
+    "installed",
     "parse_retry_after",
+    "uninstall",
 ]

@@ -76,11 +76,13 @@ class PollingAdapterMixin(_Base):
                 preload = follow and not kwargs["stream"]
                 response = call.send(super().send, request, preload=preload, **kwargs)
             due = call.redirected(response)
-            upcoming = None
-            if follow and due is not None:
-                call.release(response)
-                upcoming = next_request(response, request, kwargs.get("proxies"))
-            if due is None or upcoming is None or not stays_here(upcoming, request):
+            if due is None:
+                break
+            call.release(response)  # within bounds, before the session reads all of it
+            if not follow:
+                break
+            upcoming = next_request(response, request, kwargs.get("proxies"))
+            if upcoming is None or not stays_here(upcoming, request):
                 break
             response = dispatch_hook("response", request.hooks, response, **kwargs)
             history.add(response)

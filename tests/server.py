@@ -100,7 +100,7 @@ def serving() -> Iterator[Server]:
 
         def send_parts(self, parts: Iterable[bytes]) -> None:
             try:
-                for part in parts:
+                for part in filter(None, parts):  # an empty one would be the last
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                     self.wfile.flush()
                     server.sent += len(part)

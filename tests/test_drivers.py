@@ -165,7 +165,7 @@ def test_P5_without_redirects_the_first_is_returned_at_once(
 
 
 def test_P5_its_body_can_be_streamed(server: Server, connect: Open) -> None:
-    server.script(Reply(303, {"Location": "/work", "Retry-After": "5"}, b"x" * 100_000))
+    server.script(Reply(303, {"Location": "/work", "Retry-After": "5"}, b"x" * 60_000))
     options: dict[str, Any] = {"allow_redirects": False, "stream": True}
     with requests.Session() as plain:
         expected = plain.post(server.url, **options).content

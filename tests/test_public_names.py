@@ -37,7 +37,10 @@ def test_the_public_names() -> None:
         "TooManyPolls",
         "Wait",
         "__version__",
+        "install",
+        "installed",
         "parse_retry_after",
+        "uninstall",
     ]
     assert all(hasattr(polling_adapter, name) for name in polling_adapter.__all__)
     assert (PACKAGE / "py.typed").exists()
