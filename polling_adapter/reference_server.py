@@ -119,7 +119,7 @@ def _error(status: HTTPStatus, message: str, **headers: str) -> Reply:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _HTTPServer
+    server: _WorksServer
     protocol_version = "HTTP/1.1"
     # A reply leaves in one piece, at once: a client never waits for a delayed acknowledgement.
     wbufsize = -1
@@ -167,14 +167,15 @@ class _Handler(BaseHTTPRequestHandler):
         logger.info(format, *args)
 
 
-class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads = False  # so that server_close() waits for them
+class CuttingServer(ThreadingHTTPServer):
+    """Cuts its connections when it is closed, and waits for the end of their threads."""
+
+    daemon_threads = False
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], works: Works) -> None:
-        self.works = works
+    def __init__(self, *args: Any) -> None:
         self._open: set[socket.socket] = set()
-        super().__init__(address, _Handler)
+        super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -194,6 +195,12 @@ class _HTTPServer(ThreadingHTTPServer):
         super().server_close()
 
 
+class _WorksServer(CuttingServer):
+    def __init__(self, address: tuple[str, int], works: Works) -> None:
+        self.works = works
+        super().__init__(address, _Handler)
+
+
 class ReferenceServer:
     """The server on a thread of its own, while the ``with`` block lasts.
 
@@ -205,7 +212,7 @@ class ReferenceServer:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, works: Works | None = None) -> None:
         self.works = Works() if works is None else works
-        self._http = _HTTPServer((host, port), self.works)
+        self._http = _WorksServer((host, port), self.works)
         self.port: int = self._http.server_port
         self.url = f"http://{host}:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))

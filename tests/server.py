@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
+
+from polling_adapter.reference_server import CuttingServer
 
 
 class Seen(NamedTuple):
@@ -62,7 +64,7 @@ DONE = Reply(200, {}, b"done")
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(port: int = 0) -> Iterator[Server]:
     server: Server
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,14 +115,7 @@ def serving() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    class HTTPServer(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # clients of these tests hang up
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
+    http = CuttingServer(("127.0.0.1", port), Handler)
     server = Server(f"http://127.0.0.1:{http.server_port}", lambda _: DONE)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -31,9 +31,10 @@ def _uninstalled() -> Iterator[None]:
 
 def test_every_way_to_ask_polls(server: Server) -> None:
     with installed(FAST):
-        for get in (requests.get, requests.session().get, requests.Session().get):
-            server.script(again(), poll("/work"), poll("/work"), DONE)
-            assert get(server.url).text == "done"
+        with requests.session() as one, requests.Session() as other:
+            for get in (requests.get, one.get, other.get):
+                server.script(again(), poll("/work"), poll("/work"), DONE)
+                assert get(server.url).text == "done"
         server.script(poll("/work"), DONE)
         assert requests.post(server.url, data="x", timeout=5).text == "done"
     server.script(poll("/work"))
