@@ -1,14 +1,17 @@
 """HTTP polling that the caller never sees: requests that respect Retry-After on redirects."""
 
+from ._as_completed import as_completed
 from ._install import install, installed, uninstall
 from ._retry_after import parse_retry_after
 from ._version import __version__
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
+from .poller import Poller
 from .session import PollingMixin, PollingSession
 
 __all__ = [
+    "Poller",
     "PollingAdapter",
     "PollingAdapterMixin",
     "PollingError",
@@ -20,6 +23,7 @@ __all__ = [
     "TooManyPolls",
     "Wait",
     "__version__",
+    "as_completed",
     "install",
     "installed",
     "parse_retry_after",

@@ -28,6 +28,10 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     if response.raw is None or response._content_consumed:
         return
     body = b""
+    if getattr(response.raw, "length_remaining", None) == 0:  # nothing follows the headers
+        response.raw.drain_conn()
+        response._content, response._content_consumed = body, True
+        return
     try:
         for part in _parts(response):
             body += part

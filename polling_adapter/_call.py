@@ -7,10 +7,9 @@ it: there is one owner of the waiting at a time, and nothing is kept on a sessio
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -18,11 +17,15 @@ from requests.utils import rewind_body
 from urllib3.util import Timeout
 
 from ._body import release
-from ._poll import Answer, Due, GiveUp, Limit, Poll
+from ._poll import NOTHING_SPENT, Answer, Due, GiveUp, Limit, Poll, Spent
+from ._repetition import Repetition
+from ._token import Token
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
 
 logger = logging.getLogger("polling_adapter")
+
+Result = TypeVar("Result")
 
 _ERRORS: dict[Limit, type[PollingError]] = {
     "total_timeout": PollingTimeout,
@@ -49,26 +52,67 @@ class OutOfTime(Exception):
         self.error = error
 
 
+class NotYet(Exception):
+    """Carries ``request``, which is due at the instant ``at`` of the monotonic clock, out of a call
+    that does not wait."""
+
+    def __init__(self, request: requests.PreparedRequest, at: float) -> None:
+        super().__init__(request, at)
+        self.request = request
+        self.at = at
+
+
 class Call:
     """One call of a session, or one chain of redirects seen by an adapter alone.
 
     :param policy: the caller's choices.
-    :param request: the request that begins the call.
+    :param request: the request that begins the call; None: it is yet to be made.
     :param polling: False: the call is left to requests.
+    :param spent: what the call has behind it.
     """
 
+    __slots__ = (
+        "_clock",
+        "_hooks",
+        "_judged",
+        "_poll",
+        "first_url",
+        "following",
+        "policy",
+        "polling",
+        "repetition",
+        "request",
+        "response",
+    )
+
     def __init__(
-        self, policy: PollingPolicy, request: requests.PreparedRequest, polling: bool = True
+        self,
+        policy: PollingPolicy,
+        request: requests.PreparedRequest | None = None,
+        *,
+        polling: bool = True,
+        spent: Spent = NOTHING_SPENT,
     ) -> None:
         self.policy = policy
         self.polling = polling
         self.following = False
-        self.request = request
+        self.repetition = Repetition()
+        self.request: Any = None
         self.response: requests.Response | None = None
-        self._hooks = request.hooks
+        self.first_url: str | None = None
+        self._hooks: object = None
         self._clock = policy.clock
-        self._poll = Poll(policy, self._clock.monotonic())
+        self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
         self._judged: object = None
+        if request is not None:
+            self.begins_with(request)
+
+    def begins_with(self, request: requests.PreparedRequest) -> None:
+        """``request`` belongs to this call, and so do its copies."""
+        self.request = request
+        self._hooks = request.hooks
+        if self.first_url is None:
+            self.first_url = request.url
 
     @classmethod
     def current(cls) -> Call | None:
@@ -83,23 +127,13 @@ class Call:
         # told from a request that a hook or an auth handler sends on the side.
         return call if call is not None and call._hooks is request.hooks else None
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Make this the call that the adapters join."""
+    def run(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Call ``function``; meanwhile, this is the call that the adapters join."""
         token = _current.set(self)
         try:
-            yield
+            return function(*args, **kwargs)
         finally:
             _current.reset(token)
-
-    @contextmanager
-    def follows(self) -> Iterator[None]:
-        """While redirects are followed, not handed to the caller."""
-        outer, self.following = self.following, True
-        try:
-            yield
-        finally:
-            self.following = outer
 
     def send(
         self,
@@ -146,19 +180,7 @@ class Call:
 
         :raises PollingError: a cap of the policy is reached.
         """
-        verdict = self._poll.pause(due, self._clock.monotonic())
-        if isinstance(verdict, GiveUp):
-            raise self._error(verdict, upcoming)
-        if response is not None:
-            self.release(response)
-        if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
-            upcoming.headers.setdefault("Cache-Control", "no-cache")
-        self._tell(due, verdict.seconds, upcoming.url or "", response)
-        self._clock.sleep(max(0.0, verdict.until - self._clock.monotonic()))
-
-    def release(self, response: requests.Response) -> None:
-        """Give the connection of a response that is not the result back."""
-        release(response, out_of_time=lambda: self.is_over)
+        self._sleep_until(self._pause(due, upcoming, response))
 
     def retried(self, seconds: float) -> None:
         """Wait where a transport below retries by itself.
@@ -167,14 +189,67 @@ class Call:
         """
         due = self._poll.retried(seconds, self._clock.monotonic())
         try:
-            self.wait(due, self.request, None)
+            self._sleep_until(self._pause(due, self.request, None))
         except PollingError as error:
             raise OutOfTime(error) from None
+
+    def release(self, response: requests.Response) -> None:
+        """Give the connection of a response that is not the result back."""
+        release(response, out_of_time=lambda: self.is_over)
 
     @property
     def is_over(self) -> bool:
         """Whether ``total_timeout`` has gone by."""
         return self._left() == 0
+
+    @property
+    def polls(self) -> int:
+        """How many polls were followed."""
+        return self._poll.polls
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began, those of the calls that it goes on with included."""
+        return self._clock.monotonic() - self._poll.started
+
+    def token(
+        self, request: requests.PreparedRequest, at: float, headers: tuple[str, ...] = ()
+    ) -> Token:
+        """What another call needs to go on with ``request``, due at the monotonic instant ``at``.
+
+        :param headers: the names of those headers that it holds.
+        """
+        return Token(
+            url=_without_userinfo(request.url or ""),
+            method=request.method or "",
+            due=self._clock.time() + max(0.0, at - self._clock.monotonic()),
+            polls=self.polls,
+            counted=self._poll.counted,
+            elapsed=self.elapsed,
+            left=self._left(),
+            origin=_without_userinfo(self.first_url or ""),
+            has_body=request.body is not None,
+            headers={
+                name: str(request.headers[name]) for name in headers if name in request.headers
+            },
+        )
+
+    def _pause(
+        self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
+    ) -> float:
+        """Until which instant to wait; all is done that is to be done before."""
+        verdict = self._poll.pause(due, self._clock.monotonic())
+        if isinstance(verdict, GiveUp):
+            raise self._error(verdict, upcoming, due.at)
+        if response is not None:
+            self.release(response)
+        if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+            upcoming.headers.setdefault("Cache-Control", "no-cache")
+        self._tell(due, verdict.seconds, upcoming.url or "", response)
+        return verdict.until
+
+    def _sleep_until(self, until: float) -> None:
+        self._clock.sleep(max(0.0, until - self._clock.monotonic()))
 
     def _answered(
         self, response: requests.Response, request: requests.PreparedRequest
@@ -185,11 +260,12 @@ class Call:
         verdict = self._poll.answered(
             _answer(response), self._clock.monotonic(), self._clock.time()
         )
+        if verdict is None:
+            return None
         if isinstance(verdict, GiveUp):  # the failure reaches the caller as requests gives it
             logger.warning("%s: %s", printable(request.url), verdict.reason)
             return None
-        if verdict is not None:
-            self._rewind(request, response)
+        self._rewind(request, response)
         return verdict
 
     def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Due:
@@ -197,16 +273,14 @@ class Call:
         if self._judged is error:  # an adapter below has given up already
             raise error
         self._judged = error
+        now = self._clock.monotonic()
         verdict = self._poll.failed(
-            request.method or "",
-            type(error).__name__,
-            isinstance(error, requests.Timeout),
-            self._clock.monotonic(),
+            request.method or "", type(error).__name__, isinstance(error, requests.Timeout), now
         )
         if verdict is None:
             raise error
         if isinstance(verdict, GiveUp):
-            ours = self._error(verdict, request)
+            ours = self._error(verdict, request, now)
             if verdict.limit == "poll_failures":  # it reaches the caller as requests gives it
                 raise error from ours
             raise ours from error
@@ -229,12 +303,15 @@ class Call:
 
     def _tell(self, due: Due, seconds: float, url: str, response: requests.Response | None) -> None:
         level = logging.DEBUG if due.smooth else logging.WARNING
-        logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
         if self.policy.on_wait is not None:
-            number, elapsed = self._poll.pauses, self._elapsed()
+            number, elapsed = self._poll.pauses, self.elapsed
             self.policy.on_wait(Wait(url, seconds, due.reason, number, elapsed, response))
 
-    def _error(self, verdict: GiveUp, upcoming: requests.PreparedRequest) -> PollingError:
+    def _error(
+        self, verdict: GiveUp, upcoming: requests.PreparedRequest, at: float
+    ) -> PollingError:
         if self.response is not None:
             self.release(self.response)
         return _ERRORS[verdict.limit](
@@ -243,15 +320,13 @@ class Call:
             request=self.request,
             response=self.response,
             url=upcoming.url,
-            polls=self._poll.polls,
-            elapsed=self._elapsed(),
+            polls=self.polls,
+            elapsed=self.elapsed,
+            continuation_token=str(self.token(upcoming, at).anew()),
         )
 
     def _left(self) -> float | None:
         return self._poll.left(self._clock.monotonic())
-
-    def _elapsed(self) -> float:
-        return self._clock.monotonic() - self._poll.started
 
     def _within(self, timeout: Any) -> Any:
         """``timeout`` (as requests takes it), but no longer than what is left."""
@@ -268,13 +343,61 @@ class Call:
         return _shorter(timeout, left)
 
 
+class CallInSteps(Call):
+    """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, policy: PollingPolicy, spent: Spent = NOTHING_SPENT) -> None:
+        super().__init__(policy, spent=spent)
+        self.following = True
+        #: what the session gave to ``send()`` with the first request
+        self.options: dict[str, Any] = {}
+
+    def goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:
+        """``request``, which was due at the instant ``at``, is about to be sent.
+
+        :raises PollingTimeout: its time has gone by.
+        """
+        self.begins_with(request)
+        verdict = self._poll.overdue(self._clock.monotonic())
+        if verdict is not None:
+            raise self._error(verdict, request, at)
+
+    def comes_to_rest(self) -> None:
+        """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
+        self.request = self.response = self._hooks = self._judged = None
+        self.repetition = Repetition()
+
+    def resumes(self, request: requests.PreparedRequest, due: float) -> None:
+        """``request`` is due at ``due``, in seconds since the epoch.
+
+        :raises NotYet: always, unless
+        :raises PollingError: that is later than the policy allows.
+        """
+        at = self._clock.monotonic() + max(0.0, due - self._clock.time())
+        self.wait(Due(at, "resumed", jitter=False), request, None)
+
+    def wait(
+        self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
+    ) -> NoReturn:
+        """:raises NotYet: always, unless
+        :raises PollingError: a cap of the policy is reached.
+        """
+        raise NotYet(upcoming, self._pause(due, upcoming, response))
+
+
 def printable(url: str | None) -> str:
     """``url`` without userinfo, which may hold a password (RFC 9110 section 4.2.4)."""
     try:
-        parts = urlsplit(url or "")
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return _without_userinfo(url or "")
     except ValueError:
         return "a URL that cannot be read"
+
+
+def _without_userinfo(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _shorter(timeout: Any, left: float) -> Any:

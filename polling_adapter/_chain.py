@@ -8,6 +8,7 @@ that await their follower are kept with the hooks, not on the adapter.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ _PENDING = 64
 _HISTORY = 30
 
 _PORTS = {"http": 80, "https": 443}
+
+_making = threading.Lock()
 
 
 @dataclass(eq=False)
@@ -58,43 +61,46 @@ class Redirect:
 class Chain(dict[str, Any]):
     """The hooks of a request, which all copies of it share, and the redirects they may follow."""
 
+    __slots__ = ("_pending",)
+
     def __init__(self, hooks: dict[str, Any]) -> None:
         super().__init__(hooks)
-        self._lock = threading.Lock()
+        # Threads share it, but none holds a lock: each step on a list is whole.
         self._pending: list[Redirect] = []
 
     @classmethod
     def of(cls, request: requests.PreparedRequest) -> Chain:
         if not isinstance(request.hooks, Chain):
-            request.hooks = cls(request.hooks)
+            with _making:  # threads that share the request share one chain
+                if not isinstance(request.hooks, Chain):
+                    request.hooks = cls(request.hooks)
         return request.hooks
 
     def remember(self, redirect: Redirect) -> None:
-        with self._lock:
-            self._pending.append(redirect)
-            del self._pending[:-_PENDING]
+        self._pending.append(redirect)
+        del self._pending[:-_PENDING]
 
     def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
         """The redirect that ``request`` follows."""
+        if not self._pending:
+            return None
         here = threading.get_ident()
-        with self._lock:
-            led_here = [one for one in self._pending if one.url == request.url]
-            # A session may rewrite the URL it is sent to; a request like the first begins anew.
-            rewritten = [
-                one
-                for one in self._pending
-                if one.thread == here and one.request.url != request.url
-            ]
-            if not (led_here or rewritten):
-                return None
-            # Threads may share one request: where it cannot be told whose redirect is followed,
-            # the longest wait is early for none (P1).
-            return max(led_here or rewritten, key=lambda one: (one.thread == here, one.at))
+        pending = self._pending.copy()
+        led_here = [one for one in pending if one.url == request.url]
+        # A session may rewrite the URL it is sent to; a request like the first begins anew.
+        rewritten = [
+            one for one in pending if one.thread == here and one.request.url != request.url
+        ]
+        if not (led_here or rewritten):
+            return None
+        # Threads may share one request: where it cannot be told whose redirect is followed, the
+        # longest wait is early for none (P1).
+        return max(led_here or rewritten, key=lambda one: (one.thread == here, one.at))
 
     def forget(self, redirect: Redirect) -> None:
         """It is followed."""
-        with self._lock:
-            self._pending = [one for one in self._pending if one is not redirect]
+        with contextlib.suppress(ValueError):  # another thread was faster
+            self._pending.remove(redirect)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)

@@ -8,9 +8,7 @@ act on the verdict.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ._retry_after import parse_retry_after
@@ -39,8 +37,7 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Due:
+class Due(NamedTuple):
     """When the next request may be sent, by what was answered; the limits are not yet asked.
 
     :param at: the instant of the monotonic clock, in seconds.
@@ -49,6 +46,7 @@ class Due:
     :param poll: whether a poll is followed; else the same request is sent again.
     :param storable: whether a cache may have kept the answer, and give it again for ever.
     :param smooth: False where something went wrong: a failed poll, or a malformed header.
+    :param jitter: False where ``at`` has it already.
     """
 
     at: float
@@ -57,18 +55,17 @@ class Due:
     poll: bool = False
     storable: bool = False
     smooth: bool = True
+    jitter: bool = True
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(NamedTuple):
     """Go on after ``seconds``, at the instant ``until`` of the monotonic clock."""
 
     seconds: float
     until: float
 
 
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(NamedTuple):
     """The policy's ``limit`` is reached."""
 
     limit: Limit
@@ -80,28 +77,63 @@ def is_poll(status: int, headers: Mapping[str, str]) -> bool:
     return status in _REDIRECTS and "Retry-After" in headers and "Location" in headers
 
 
+class Spent(NamedTuple):
+    """What a call that goes on with another one has behind it.
+
+    :param polls: polls followed in all.
+    :param counted: those of them that count against ``max_polls``.
+    :param elapsed: seconds that count against ``total_timeout``.
+    :param left: the seconds that are left at the most; None: as many as ``total_timeout`` leaves.
+    """
+
+    polls: int = 0
+    counted: int = 0
+    elapsed: float = 0.0
+    left: float | None = None
+
+
+NOTHING_SPENT = Spent()
+
+
 class Poll:
     """The counters and the deadline of one call.
 
     :param policy: the caller's choices.
     :param now: the monotonic instant, in seconds, at which the call begins.
     :param random: a number in [0, 1), for the jitter.
+    :param spent: what the call has behind it.
     """
+
+    __slots__ = (
+        "_deadline",
+        "_failures",
+        "_random",
+        "_seen",
+        "_uncounted",
+        "_unusable",
+        "pauses",
+        "policy",
+        "polls",
+        "started",
+    )
 
     def __init__(
         self,
         policy: PollingPolicy,
         now: float,
         random: Callable[[], float] = random.random,
+        spent: Spent = NOTHING_SPENT,
     ) -> None:
         self.policy = policy
-        self.started = now
-        self.polls = 0
+        self.started = now - spent.elapsed
+        self._deadline = self._ends(now, spent.left)
+        self.polls = spent.polls
         self.pauses = 0
+        self._uncounted = spent.polls - spent.counted
         self._random = random
         self._failures = 0  # failed polls in a row
         self._unusable = 0  # Retry-After headers in a row that name no usable time
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[object, int] = {}
 
     def answered(self, answer: Answer, now: float, wall: float) -> Due | GiveUp | None:
         """A response came: should the same request be sent again?
@@ -109,7 +141,7 @@ class Poll:
         :param now: monotonic seconds. :param wall: seconds since the epoch.
         :return: None where the response stands: an answer, or a redirect to follow.
         """
-        self._seen[str(answer.status)] += 1
+        self._saw(answer.status)
         if self._is_refusal(answer):
             self._failures = 0
             return self._due_as_asked(answer, now, wall)
@@ -132,7 +164,7 @@ class Poll:
 
         :return: None where the error is the caller's: it was not a poll that failed.
         """
-        self._seen[what] += 1
+        self._saw(what)
         if timed_out and self.left(now) == 0:
             return self._out_of_time(what)
         if not self._survives(method):
@@ -142,7 +174,7 @@ class Poll:
     def pause(self, due: Due, now: float) -> Pause | GiveUp:
         """The wait until ``due``, if the limits allow it."""
         policy = self.policy
-        if due.poll and policy.max_polls is not None and self.polls >= policy.max_polls:
+        if due.poll and policy.max_polls is not None and self.counted >= policy.max_polls:
             return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
         seconds = max(0.0, due.at - now)
         left = self.left(now)
@@ -160,10 +192,15 @@ class Poll:
             )
         self.pauses += 1
         self.polls += due.poll
-        seconds += seconds * policy.jitter * self._random()
+        if due.jitter:
+            seconds += seconds * policy.jitter * self._random()
         if left is not None:  # the jitter, unlike the server, can do with less
             seconds = min(seconds, left)
         return Pause(seconds, now + seconds)
+
+    def overdue(self, now: float) -> GiveUp | None:
+        """Nothing more may be sent where ``total_timeout`` has gone by."""
+        return self._out_of_time("0 s are left") if self.left(now) == 0 else None
 
     def retried(self, seconds: float, now: float) -> Due:
         """A transport below retries by itself, after ``seconds``."""
@@ -171,13 +208,26 @@ class Poll:
 
     def left(self, now: float) -> float | None:
         """Seconds left of ``total_timeout``; None where there is no limit."""
-        if self.policy.total_timeout is None:
-            return None
-        return max(0.0, self.started + self.policy.total_timeout - now)
+        return None if self._deadline is None else max(0.0, self._deadline - now)
 
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
-        return ", ".join(f"{what} x {times}" for what, times in self._seen.most_common())
+        often_first = sorted(self._seen.items(), key=lambda item: -item[1])
+        return ", ".join(f"{what} x {times}" for what, times in often_first)
+
+    @property
+    def counted(self) -> int:
+        """The polls that count against ``max_polls``."""
+        return self.polls - self._uncounted
+
+    def _ends(self, now: float, left: float | None) -> float | None:
+        total = self.policy.total_timeout
+        if total is None:
+            return None if left is None else now + left
+        return self.started + total if left is None else min(self.started + total, now + left)
+
+    def _saw(self, what: object) -> None:
+        self._seen[what] = self._seen.get(what, 0) + 1
 
     def _is_refusal(self, answer: Answer) -> bool:
         methods = self.policy.retry_methods

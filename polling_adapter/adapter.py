@@ -72,16 +72,15 @@ class PollingAdapterMixin(_Base):
         follow = redirect is not None and redirect.request is not request
         history = History()
         while True:
-            with call.under_way():
-                preload = follow and not kwargs["stream"]
-                response = call.send(super().send, request, preload=preload, **kwargs)
+            preload = follow and not kwargs["stream"]
+            response = call.run(call.send, super().send, request, preload=preload, **kwargs)
             due = call.redirected(response)
             if due is None:
                 break
             call.release(response)  # within bounds, before the session reads all of it
             if not follow:
                 break
-            upcoming = next_request(response, request, kwargs.get("proxies"))
+            upcoming = self._upcoming(call, response, request, kwargs.get("proxies"))
             if upcoming is None or not stays_here(upcoming, request):
                 break
             response = dispatch_hook("response", request.hooks, response, **kwargs)
@@ -94,6 +93,20 @@ class PollingAdapterMixin(_Base):
         if history:
             response.history = list(history)
         return response
+
+    def _upcoming(
+        self,
+        call: Call,
+        response: requests.Response,
+        request: requests.PreparedRequest,
+        proxies: Any,
+    ) -> requests.PreparedRequest | None:
+        if call.repetition.serves(response, request, request._cookies or ()):
+            return request
+        upcoming = next_request(response, request, proxies)
+        if upcoming is not None:
+            call.repetition.prepared(response, request, upcoming)
+        return upcoming
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "policy": self.policy}

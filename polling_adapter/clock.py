@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Protocol
 
@@ -37,6 +38,12 @@ class SystemClock:
         due = time.monotonic() + seconds
         while (left := due - time.monotonic()) > 0:
             time.sleep(min(left, _LONGEST))
+
+    def sleep_unless(self, ended: threading.Event, seconds: float) -> None:
+        """As :meth:`sleep`, but wake up when ``ended`` is set."""
+        due = time.monotonic() + seconds
+        while (left := due - time.monotonic()) > 0 and not ended.wait(min(left, _LONGEST)):
+            pass
 
     def __repr__(self) -> str:
         return "SystemClock()"

@@ -21,12 +21,14 @@ class PollingError(requests.RequestException):
 
     ``request`` is the last one sent, ``response`` the last one received (None if there was none),
     ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the
-    seconds since the call began.
+    seconds since the call began. ``continuation_token`` is what :meth:`PollingSession.resume` takes
+    to go on, with limits that count anew; None where there is nothing to go on with.
     """
 
     url: str | None
     polls: int
     elapsed: float
+    continuation_token: str | None
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class PollingError(requests.RequestException):
         url: str | None = None,
         polls: int = 0,
         elapsed: float = 0.0,
+        continuation_token: str | None = None,
         **kwargs: Any,
     ) -> None:
         self.url = url
         self.polls = polls
         self.elapsed = elapsed
+        self.continuation_token = continuation_token
         super().__init__(*args, **kwargs)
 
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import requests
 
-from ._call import Call
+from ._call import Call, CallInSteps
 from ._chain import Chain, Redirect
+from ._choice import carried, carrying, chosen
+from ._hops import Hops
 from ._poll import is_poll
+from ._repetition import decides_as_requests_does
 from .adapter import PollingAdapter
 from .policy import PollingPolicy, checked
+from .poller import Poller
 
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
@@ -21,17 +25,6 @@ if TYPE_CHECKING:
     _Base = requests.Session
 else:
     _Base = object
-
-
-class _Choice:
-    """A response hook that does nothing but carry the ``polling=`` of a request to ``send()``,
-    whichever session, thread or process that is called in."""
-
-    def __init__(self, polling: PollingPolicy | Literal[False]) -> None:
-        self.polling = polling
-
-    def __call__(self, response: requests.Response, **_: Any) -> None:
-        pass
 
 
 class PollingMixin(_Base):
@@ -61,7 +54,7 @@ class PollingMixin(_Base):
         :raises PollingError: a cap of the policy is reached.
         """
         if polling is not None:
-            kwargs["hooks"] = self._carrying(_chosen(polling), kwargs.get("hooks"))
+            kwargs["hooks"] = carrying(chosen(polling), kwargs.get("hooks"), self)
         return super().request(method, url, *args, **kwargs)
 
     def send(
@@ -74,16 +67,46 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
-        chosen = _carried(request) if polling is None else _chosen(polling)
-        if chosen is False:
-            with Call(self.policy, request, polling=False).under_way():
-                return super().send(request, **kwargs)
-        return self._call(request, chosen or self.policy, kwargs)
+        choice = carried(request) if polling is None else chosen(polling)
+        if isinstance(choice, CallInSteps):
+            choice.begins_with(request)
+            choice.options = kwargs
+            return choice.run(choice.send, super().send, request, **kwargs)
+        if choice is False:
+            call = Call(self.policy, request, polling=False)
+            return call.run(super().send, request, **kwargs)
+        return self._call(request, choice or self.policy, kwargs)
 
-    def _carrying(self, polling: PollingPolicy | Literal[False], hooks: Any) -> dict[str, Any]:
-        # Those of the request take the place of those of the session, as requests merges them.
-        given = (hooks or {}).get("response") or self.hooks["response"]
-        return {"response": [*([given] if callable(given) else given), _Choice(polling)]}
+    def begin(
+        self,
+        method: str,
+        url: str,
+        *,
+        polling: PollingPolicy | None = None,
+        **kwargs: Any,
+    ) -> Poller:
+        """Send a request, as :meth:`request`, and return at once, whatever is answered.
+
+        :param polling: another policy for this job.
+        :return: what asks for the result, whenever the caller wants to.
+        :raises requests.RequestException: no answer came, so there is nothing to ask for.
+        """
+        policy = self.policy if polling is None else checked(polling)
+        return Poller.begun(self, policy, method, url, kwargs)
+
+    def resume(self, token: str, *, polling: PollingPolicy | None = None, **kwargs: Any) -> Poller:
+        """Go on with a job, by the token of a :class:`Poller` or a :exc:`PollingError`. Nothing is
+        sent yet.
+
+        The session's credentials, and those in netrc, are for the origin that the job began at: one
+        that was redirected to another origin does not get them.
+
+        :param polling: another policy; default: this session's, and no more than the time that was
+            left.
+        :param kwargs: those of :meth:`request` that the token does not hold: headers, auth...
+        :raises ValueError: the token is damaged or of a newer version, or its request needs a body.
+        """
+        return Poller.resumed(self, token, polling, kwargs)
 
     def _call(
         self, request: requests.PreparedRequest, policy: PollingPolicy, kwargs: dict[str, Any]
@@ -91,11 +114,10 @@ class PollingMixin(_Base):
         chain = Chain.of(request)
         call = Call(policy, request)
         redirect = chain.followed_by(request)
-        with call.under_way():
-            if redirect is not None:  # handed out before, and followed by hand
-                redirect.wait(call, request)
-                chain.forget(redirect)
-            response = call.send(super().send, request, **kwargs)
+        if redirect is not None:  # handed out before, and followed by hand
+            call.run(redirect.wait, call, request)
+            chain.forget(redirect)
+        response = call.run(call.send, super().send, request, **kwargs)
         if response.next is not None:
             due = call.redirected(response)
             chain.remember(Redirect(response.request, response, response.next.url, due, call))
@@ -120,69 +142,32 @@ class PollingMixin(_Base):
         call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
         if call.polling and not yield_requests:
-            yield from self._resolve(call, resp, req, stream, proxies or {}, options)
-            return
-        stock: requests.Session = super()  # type: ignore[assignment]
+            return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
         if call.following and self.get_redirect_target(resp) is not None:
-            call.release(resp)  # within bounds, before requests reads all of it
-            if self.max_redirects < 1:
-                stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
-        yield from stock.resolve_redirects(
+            return self._upcoming(call, resp, req, proxies=proxies, **options)
+        return super().resolve_redirects(
             resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
         )
 
-    def _resolve(
+    def _upcoming(
         self,
         call: Call,
         resp: requests.Response,
         req: requests.PreparedRequest,
-        stream: bool,
-        proxies: dict[str, str],
-        options: dict[str, Any],
-    ) -> Generator[requests.Response, None, None]:
-        redirects = 0
-        history = [resp]
-        polls: deque[requests.Response] = deque(maxlen=HISTORY_POLLS)
-        while self.get_redirect_target(resp) is not None:
-            with call.under_way(), call.follows():
-                upcoming = self._upcoming(resp, req, proxies, options)
-                due = call.redirected(resp)
-                resp.history = [*history, *polls][:-1]
-                if due is not None:
-                    call.wait(due, upcoming, resp)
-                    resp.history = []  # or each would keep all before it alive
-                elif redirects >= self.max_redirects:
-                    raise requests.TooManyRedirects(
-                        f"Exceeded {self.max_redirects} redirects.", response=resp
-                    )
-                else:
-                    redirects += 1
-                proxies = self.rebuild_proxies(upcoming, proxies)
-                hop = {"stream": True, "proxies": proxies, "allow_redirects": False, **options}
-                resp = call.send(self.send, upcoming, preload=not stream, **hop)
-            req = upcoming
-            if is_poll(resp.status_code, resp.headers):
-                polls.append(resp)
-            else:
-                passed = [*polls, resp]
-                polls.clear()
-                history.extend(passed)
-                yield from passed
-        yield from polls
-
-    def _upcoming(
-        self,
-        resp: requests.Response,
-        req: requests.PreparedRequest,
-        proxies: dict[str, str],
-        options: dict[str, Any],
-    ) -> requests.PreparedRequest:
+        **options: Any,
+    ) -> Generator[Any, None, None]:
         """The request that requests makes of a redirect."""
-        following: Any = resp.next or next(
-            self.resolve_redirects(resp, req, proxies=proxies, yield_requests=True, **options)
-        )
-        self.get_adapter(following.url)  # if there is none, requests says so, before any wait
-        return following  # type: ignore[no-any-return]
+        call.release(resp)  # within bounds, before requests reads all of it
+        if call.repetition.serves(resp, req, self.cookies) and decides_as_requests_does(self):
+            yield req
+            return
+        stock: requests.Session = super()  # type: ignore[assignment]
+        if self.max_redirects < 1:
+            stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
+        upcoming: Any
+        for upcoming in stock.resolve_redirects(resp, req, yield_requests=True, **options):
+            call.repetition.prepared(resp, req, upcoming)
+            yield upcoming
 
     def _with_a_redirect_left(self) -> PollingMixin:
         """This session with ``max_redirects`` 1: requests checks it before it prepares the next
@@ -207,12 +192,23 @@ class PollingSession(PollingMixin, requests.Session):
         self.mount("http://", PollingAdapter(policy=self.policy))
 
 
-def _carried(request: requests.PreparedRequest) -> PollingPolicy | Literal[False] | None:
-    choices = [hook for hook in request.hooks["response"] if isinstance(hook, _Choice)]
-    return choices[-1].polling if choices else None
-
-
-def _chosen(polling: Any) -> PollingPolicy | Literal[False]:
-    if polling is False or isinstance(polling, PollingPolicy):
-        return polling
-    raise TypeError(f"polling={polling!r} is not accepted: it takes a PollingPolicy or False")
+def _history(
+    hops: Hops, resp: requests.Response, req: requests.PreparedRequest
+) -> Generator[requests.Response, None, None]:
+    """What comes of ``resp``, in order; of polls in a row the newest."""
+    history = [resp]
+    polls: deque[requests.Response] = deque(maxlen=HISTORY_POLLS)
+    while hops.leads_on(resp):
+        resp.history = [*history, *polls][:-1]
+        req = hops.upcoming(resp, req)
+        if is_poll(resp.status_code, resp.headers):
+            resp.history = []  # or each would keep all before it alive
+        resp = hops.send(req)
+        if is_poll(resp.status_code, resp.headers):
+            polls.append(resp)
+        else:
+            passed = [*polls, resp]
+            polls.clear()
+            history.extend(passed)
+            yield from passed
+    yield from polls

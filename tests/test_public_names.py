@@ -26,6 +26,7 @@ def imported_by(file: Path) -> set[str]:
 
 def test_the_public_names() -> None:
     assert polling_adapter.__all__ == [
+        "Poller",
         "PollingAdapter",
         "PollingAdapterMixin",
         "PollingError",
@@ -37,6 +38,7 @@ def test_the_public_names() -> None:
         "TooManyPolls",
         "Wait",
         "__version__",
+        "as_completed",
         "install",
         "installed",
         "parse_retry_after",

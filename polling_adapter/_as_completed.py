@@ -1,0 +1,135 @@
+"""Many jobs at once: each request is sent when it is due, by a few threads.
+
+A worker takes the poller that is due first, waits for it, polls, and puts it back: what it puts
+back it may take again, so whatever is due first is always in somebody's hands, and nobody needs to
+be woken.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
+
+from .clock import SystemClock
+from .exceptions import PollingTimeout
+from .poller import Poller
+
+
+def as_completed(
+    pollers: Iterable[Poller], max_workers: int = 8, timeout: float | None = None
+) -> Iterator[Poller]:
+    """Poll until all are done, and yield each as soon as it is.
+
+    An error of one is raised by its own ``result()`` and leaves the others alone. When the loop is
+    left early, requests that are under way are answered first, and the pollers that are not done
+    can be polled further, or resumed. Waits go by the clock of the first poller's policy.
+
+    :param pollers: of one or more sessions.
+    :param max_workers: so many threads send requests.
+    :param timeout: seconds from the first ``next()`` on; None: no limit.
+    :raises PollingTimeout: ``timeout`` is over, and some are not done; they can be polled further.
+    :raises ValueError: ``max_workers`` is less than 1.
+    """
+    if max_workers < 1:
+        raise ValueError(f"max_workers={max_workers!r} is not accepted: it takes 1 or more")
+    return _completed(list(dict.fromkeys(pollers)), max_workers, timeout)
+
+
+def _completed(pollers: list[Poller], max_workers: int, timeout: float | None) -> Iterator[Poller]:
+    done = [poller for poller in pollers if poller.done()]
+    waiting = [poller for poller in pollers if not poller.done()]
+    if not waiting:
+        yield from done
+        return
+    with _Workers(waiting, max_workers, timeout) as workers:
+        yield from done
+        for left in range(len(waiting), 0, -1):
+            poller = workers.next_done()
+            if poller is None:
+                raise PollingTimeout(
+                    f"{left} (of {len(pollers)}) pollers are not done within timeout={timeout} s; "
+                    "they can be polled further"
+                )
+            yield poller
+
+
+class _Workers:
+    """Threads that poll while the ``with`` block lasts."""
+
+    def __init__(self, pollers: list[Poller], number: int, timeout: float | None) -> None:
+        self._clock = pollers[0].policy.clock
+        self._until = math.inf if timeout is None else self._clock.monotonic() + timeout
+        self._serial = itertools.count()  # who came first, of those that are due at once
+        self._agenda: list[tuple[float, int, Poller]] = []
+        self._lock = threading.Lock()
+        self._done: SimpleQueue[Poller | BaseException | None] = SimpleQueue()
+        self._ended = threading.Event()
+        for poller in pollers:
+            self._put_back(poller)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
+            for n in range(min(number, len(pollers)))
+        ]
+
+    def __enter__(self) -> _Workers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._ended.set()
+        if kind is not PollingTimeout:  # whoever has no more time does not wait for an answer
+            for thread in self._threads:
+                thread.join()
+
+    def next_done(self) -> Poller | None:
+        """The next that is done; None where the time is over."""
+        left = self._until - self._clock.monotonic()
+        try:
+            done = self._done.get(timeout=None if math.isinf(left) else max(0.0, left))
+        except Empty:
+            return None
+        if isinstance(done, BaseException):
+            raise done
+        return done
+
+    def _work(self) -> None:
+        try:
+            while (entry := self._taken()) is not None:
+                at, _, poller = entry
+                self._wait(min(at, self._until))
+                if self._ended.is_set():
+                    return
+                if at > self._until:
+                    self._done.put(None)
+                    return
+                poller.poll_alone()
+                if poller.done():
+                    self._done.put(poller)
+                else:
+                    self._put_back(poller)
+        except BaseException as error:  # no poller's: what a hook raises is the poller's own
+            self._done.put(error)
+
+    def _taken(self) -> tuple[float, int, Poller] | None:
+        """What is due first of what is in nobody's hands."""
+        with self._lock:
+            return heapq.heappop(self._agenda) if self._agenda else None
+
+    def _put_back(self, poller: Poller) -> None:
+        at = self._clock.monotonic() + poller.wait_seconds
+        with self._lock:
+            heapq.heappush(self._agenda, (at, next(self._serial), poller))
+
+    def _wait(self, until: float) -> None:
+        seconds = until - self._clock.monotonic()
+        if seconds <= 0:
+            return
+        if isinstance(self._clock, SystemClock):
+            self._clock.sleep_unless(self._ended, seconds)
+        else:
+            self._clock.sleep(seconds)

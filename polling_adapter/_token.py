@@ -1,0 +1,137 @@
+"""What is left to do of a call, as text: to go on in another process, on another machine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+#: Of what is inside; one that is newer is refused.
+VERSION = 1
+
+# RFC 9110 sections 5.6.2 and 9.1: a method is a token
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Token(NamedTuple):
+    """What is left to do of a call.
+
+    :param url: what is asked next. :param method: by which method.
+    :param due: not before then, in seconds since the epoch.
+    :param polls: how many were followed. :param counted: how many of them against ``max_polls``.
+    :param elapsed: seconds that count against ``total_timeout``.
+    :param left: seconds that are left of it; None: there is no limit, or a new one.
+    :param origin: a URL of where the first request went, for which credentials were meant.
+    :param has_body: whether the request has a body, which this does not hold.
+    :param headers: those of its headers that were asked for.
+    """
+
+    url: str
+    method: str
+    due: float
+    polls: int
+    counted: int
+    elapsed: float
+    left: float | None
+    origin: str
+    has_body: bool
+    headers: Mapping[str, str]
+
+    def anew(self) -> Token:
+        """The same, where a limit is reached: it counts from the beginning."""
+        return self._replace(counted=0, elapsed=0.0, left=None)
+
+    def __str__(self) -> str:
+        # The wall clock to the millisecond, rounded up: P1, never early.
+        fields = self._replace(
+            due=math.ceil(self.due * 1000) / 1000,
+            elapsed=round(self.elapsed, 3),
+            left=None if self.left is None else round(self.left, 3),
+            origin=_origin(self.origin),
+            headers=dict(self.headers),
+        )
+        inside = json.dumps({"version": VERSION, **fields._asdict()}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(inside.encode()).rstrip(b"=").decode()
+
+    @classmethod
+    def parse(cls, text: str) -> Token:
+        """What :meth:`__str__` made.
+
+        :raises TypeError: ``text`` is no str.
+        :raises ValueError: it is truncated, altered, or made by a newer version.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a continuation token is a str, not {type(text).__name__}")
+        inside = _inside(text)
+        version = inside.pop("version", None)
+        if type(version) is not int or version < 1:
+            raise ValueError("the continuation token is damaged: it has no version")
+        if version > VERSION:
+            raise ValueError(
+                f"the continuation token is of version {version}, made by a newer polling_adapter; "
+                f"this one reads up to {VERSION}"
+            )
+        if inside.keys() != _CHECKS.keys():
+            raise ValueError("the continuation token is damaged: something is missing, or too much")
+        for name, (check, accepted) in _CHECKS.items():
+            if not check(inside[name]):
+                raise ValueError(f"the continuation token is damaged: {name} is no {accepted}")
+        return cls(**inside)
+
+
+def _inside(text: str) -> dict[str, Any]:
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        inside = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        inside = None
+    if not isinstance(inside, dict):
+        raise ValueError("the continuation token is truncated or damaged: it cannot be read")
+    return inside
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (raises ValueError where it is none)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_seconds(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+
+
+_CHECKS: dict[str, tuple[Any, str]] = {
+    "url": (_is_address, "http:// or https:// address"),
+    "method": (lambda value: isinstance(value, str) and _METHOD.fullmatch(value), "method"),
+    "due": (_is_seconds, "time"),
+    "polls": (_is_count, "number of polls"),
+    "counted": (_is_count, "number of polls"),
+    "elapsed": (_is_seconds, "number of seconds"),
+    "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
+    "origin": (_is_address, "http:// or https:// address"),
+    "has_body": (lambda value: isinstance(value, bool), "yes or no"),
+    "headers": (
+        lambda value: (
+            isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+        ),
+        "headers",
+    ),
+}
