@@ -17,7 +17,7 @@ from requests.utils import rewind_body
 from urllib3.util import Timeout
 
 from ._body import release
-from ._poll import NOTHING_SPENT, Answer, Due, GiveUp, Limit, Poll, Spent
+from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent
 from ._repetition import Repetition
 from ._token import Token
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
@@ -71,19 +71,12 @@ class Call:
     :param spent: what the call has behind it.
     """
 
-    __slots__ = (
-        "_clock",
-        "_hooks",
-        "_judged",
-        "_poll",
-        "first_url",
-        "following",
-        "policy",
-        "polling",
-        "repetition",
-        "request",
-        "response",
-    )
+    following = False
+    request: Any = None
+    response: requests.Response | None = None
+    first_url: str | None = None
+    _hooks: object = None
+    _judged: object = None
 
     def __init__(
         self,
@@ -91,19 +84,13 @@ class Call:
         request: requests.PreparedRequest | None = None,
         *,
         polling: bool = True,
-        spent: Spent = NOTHING_SPENT,
+        spent: Spent | None = None,
     ) -> None:
         self.policy = policy
         self.polling = polling
-        self.following = False
         self.repetition = Repetition()
-        self.request: Any = None
-        self.response: requests.Response | None = None
-        self.first_url: str | None = None
-        self._hooks: object = None
         self._clock = policy.clock
         self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
-        self._judged: object = None
         if request is not None:
             self.begins_with(request)
 
@@ -346,11 +333,10 @@ class Call:
 class CallInSteps(Call):
     """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
 
-    __slots__ = ("options",)
+    following = True
 
-    def __init__(self, policy: PollingPolicy, spent: Spent = NOTHING_SPENT) -> None:
+    def __init__(self, policy: PollingPolicy, spent: Spent | None = None) -> None:
         super().__init__(policy, spent=spent)
-        self.following = True
         #: what the session gave to ``send()`` with the first request
         self.options: dict[str, Any] = {}
 

@@ -92,9 +92,6 @@ class Spent(NamedTuple):
     left: float | None = None
 
 
-NOTHING_SPENT = Spent()
-
-
 class Poll:
     """The counters and the deadline of one call.
 
@@ -104,36 +101,27 @@ class Poll:
     :param spent: what the call has behind it.
     """
 
-    __slots__ = (
-        "_deadline",
-        "_failures",
-        "_random",
-        "_seen",
-        "_uncounted",
-        "_unusable",
-        "pauses",
-        "policy",
-        "polls",
-        "started",
-    )
+    polls = 0
+    pauses = 0
+    _uncounted = 0
+    _failures = 0  # failed polls in a row
+    _unusable = 0  # Retry-After headers in a row that name no usable time
 
     def __init__(
         self,
         policy: PollingPolicy,
         now: float,
         random: Callable[[], float] = random.random,
-        spent: Spent = NOTHING_SPENT,
+        spent: Spent | None = None,
     ) -> None:
         self.policy = policy
-        self.started = now - spent.elapsed
-        self._deadline = self._ends(now, spent.left)
-        self.polls = spent.polls
-        self.pauses = 0
-        self._uncounted = spent.polls - spent.counted
+        self.started = now
         self._random = random
-        self._failures = 0  # failed polls in a row
-        self._unusable = 0  # Retry-After headers in a row that name no usable time
         self._seen: dict[object, int] = {}
+        total = policy.total_timeout
+        self._deadline = None if total is None else now + total
+        if spent is not None:
+            self._goes_on(spent, now)
 
     def answered(self, answer: Answer, now: float, wall: float) -> Due | GiveUp | None:
         """A response came: should the same request be sent again?
@@ -142,6 +130,8 @@ class Poll:
         :return: None where the response stands: an answer, or a redirect to follow.
         """
         self._saw(answer.status)
+        if answer.status < 400 and not self._failures:
+            return None
         if self._is_refusal(answer):
             self._failures = 0
             return self._due_as_asked(answer, now, wall)
@@ -220,11 +210,15 @@ class Poll:
         """The polls that count against ``max_polls``."""
         return self.polls - self._uncounted
 
-    def _ends(self, now: float, left: float | None) -> float | None:
-        total = self.policy.total_timeout
-        if total is None:
-            return None if left is None else now + left
-        return self.started + total if left is None else min(self.started + total, now + left)
+    def _goes_on(self, spent: Spent, now: float) -> None:
+        self.started = now - spent.elapsed
+        self.polls = spent.polls
+        self._uncounted = spent.polls - spent.counted
+        if self._deadline is not None:
+            self._deadline -= spent.elapsed
+        if spent.left is not None:
+            ends = now + spent.left
+            self._deadline = ends if self._deadline is None else min(ends, self._deadline)
 
     def _saw(self, what: object) -> None:
         self._seen[what] = self._seen.get(what, 0) + 1

@@ -25,10 +25,7 @@ class Repetition:
     redirect and carries neither a body nor a cookie, preparing it once more changes nothing.
     """
 
-    __slots__ = ("_from",)
-
-    def __init__(self) -> None:
-        self._from: tuple[int, str | None, str | None] | None = None
+    _from: tuple[int, str | None, str | None] | None = None
 
     def serves(
         self, response: requests.Response, request: requests.PreparedRequest, cookies: Sized

@@ -63,33 +63,34 @@ class PollingAdapterMixin(_Base):
         which may not follow it; once it does, polls are answered here while they stay here."""
         chain = Chain.of(request)
         redirect = chain.followed_by(request)
-        call = Call(self.policy, request)
-        if redirect is not None:
-            if not redirect.call.is_over:  # else its time went by in the caller's hands
-                call = redirect.call
+        if redirect is None:
+            call = Call(self.policy, request)
+            follow = False
+        else:
+            # A call whose time went by in the caller's hands begins anew.
+            call = Call(self.policy, request) if redirect.call.is_over else redirect.call
             redirect.wait(call, request)
             chain.forget(redirect)
-        follow = redirect is not None and redirect.request is not request
+            follow = redirect.request is not request
+        preload = follow and not kwargs["stream"]
+        send = super().send
+        response = call.run(call.send, send, request, preload=preload, **kwargs)
         history = History()
-        while True:
-            preload = follow and not kwargs["stream"]
-            response = call.run(call.send, super().send, request, preload=preload, **kwargs)
+        while response.is_redirect:
             due = call.redirected(response)
-            if due is None:
-                break
-            call.release(response)  # within bounds, before the session reads all of it
-            if not follow:
-                break
-            upcoming = self._upcoming(call, response, request, kwargs.get("proxies"))
-            if upcoming is None or not stays_here(upcoming, request):
-                break
-            response = dispatch_hook("response", request.hooks, response, **kwargs)
-            history.add(response)
-            call.wait(due, upcoming, response)
-            request = upcoming
-        if response.is_redirect:
+            if due is not None:
+                call.release(response)  # within bounds, before the session reads all of it
+                upcoming = self._upcoming(call, response, request, kwargs) if follow else None
+                if upcoming is not None:
+                    response = dispatch_hook("response", request.hooks, response, **kwargs)
+                    history.add(response)
+                    call.wait(due, upcoming, response)
+                    request = upcoming
+                    response = call.run(call.send, send, request, preload=preload, **kwargs)
+                    continue
             url = target(response, request)
             chain.remember(Redirect(request, response, url, due, call))
+            break
         if history:
             response.history = list(history)
         return response
@@ -99,13 +100,15 @@ class PollingAdapterMixin(_Base):
         call: Call,
         response: requests.Response,
         request: requests.PreparedRequest,
-        proxies: Any,
+        kwargs: dict[str, Any],
     ) -> requests.PreparedRequest | None:
+        """The next poll; None where it is the session's to send it."""
         if call.repetition.serves(response, request, request._cookies or ()):
             return request
-        upcoming = next_request(response, request, proxies)
-        if upcoming is not None:
-            call.repetition.prepared(response, request, upcoming)
+        upcoming = next_request(response, request, kwargs.get("proxies"))
+        if upcoming is None or not stays_here(upcoming, request):
+            return None
+        call.repetition.prepared(response, request, upcoming)
         return upcoming
 
     def __getstate__(self) -> dict[str, Any]:

@@ -139,11 +139,13 @@ class PollingMixin(_Base):
 
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
+        if self.get_redirect_target(resp) is None:
+            return _nothing()
         call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
         if call.polling and not yield_requests:
             return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
-        if call.following and self.get_redirect_target(resp) is not None:
+        if call.following:
             return self._upcoming(call, resp, req, proxies=proxies, **options)
         return super().resolve_redirects(
             resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
@@ -190,6 +192,10 @@ class PollingSession(PollingMixin, requests.Session):
         super().__init__(policy=policy)
         self.mount("https://", PollingAdapter(policy=self.policy))
         self.mount("http://", PollingAdapter(policy=self.policy))
+
+
+def _nothing() -> Generator[requests.Response, None, None]:
+    yield from ()
 
 
 def _history(
