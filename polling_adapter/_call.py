@@ -346,9 +346,7 @@ class CallInSteps(Call):
         :raises PollingTimeout: its time has gone by.
         """
         self.begins_with(request)
-        verdict = self._poll.overdue(self._clock.monotonic())
-        if verdict is not None:
-            raise self._error(verdict, request, at)
+        self._check_time(request, at)
 
     def comes_to_rest(self) -> None:
         """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
@@ -362,6 +360,7 @@ class CallInSteps(Call):
         :raises PollingError: that is later than the policy allows.
         """
         at = self._clock.monotonic() + max(0.0, due - self._clock.time())
+        self._check_time(request, at)
         self.wait(Due(at, "resumed", jitter=False), request, None)
 
     def wait(
@@ -371,6 +370,11 @@ class CallInSteps(Call):
         :raises PollingError: a cap of the policy is reached.
         """
         raise NotYet(upcoming, self._pause(due, upcoming, response))
+
+    def _check_time(self, request: requests.PreparedRequest, at: float) -> None:
+        verdict = self._poll.overdue(self._clock.monotonic())
+        if verdict is not None:
+            raise self._error(verdict, request, at)
 
 
 def printable(url: str | None) -> str:

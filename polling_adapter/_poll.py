@@ -118,7 +118,7 @@ class Poll:
         self.started = now
         self._random = random
         self._seen: dict[object, int] = {}
-        total = policy.total_timeout
+        self._total = total = policy.total_timeout
         self._deadline = None if total is None else now + total
         if spent is not None:
             self._goes_on(spent, now)
@@ -203,7 +203,7 @@ class Poll:
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
         often_first = sorted(self._seen.items(), key=lambda item: -item[1])
-        return ", ".join(f"{what} x {times}" for what, times in often_first)
+        return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
 
     @property
     def counted(self) -> int:
@@ -214,11 +214,10 @@ class Poll:
         self.started = now - spent.elapsed
         self.polls = spent.polls
         self._uncounted = spent.polls - spent.counted
-        if self._deadline is not None:
-            self._deadline -= spent.elapsed
         if spent.left is not None:
-            ends = now + spent.left
-            self._deadline = ends if self._deadline is None else min(ends, self._deadline)
+            allowed = spent.elapsed + spent.left
+            self._total = allowed if self._total is None else min(allowed, self._total)
+        self._deadline = None if self._total is None else self.started + self._total
 
     def _saw(self, what: object) -> None:
         self._seen[what] = self._seen.get(what, 0) + 1
@@ -268,7 +267,7 @@ class Poll:
         return min(doubled, self.policy.backoff_max)
 
     def _out_of_time(self, why: str) -> GiveUp:
-        total = self.policy.total_timeout
+        total = "None" if self._total is None else _number(self._total)
         return GiveUp("total_timeout", f"{why} of total_timeout={total}")
 
 

@@ -1,0 +1,199 @@
+"""Many jobs at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from polling_adapter import (
+    PollingPolicy,
+    PollingSession,
+    PollingTimeout,
+    TooManyPolls,
+    as_completed,
+)
+from polling_adapter.reference_server import ReferenceServer
+
+from .fake_clock import FakeClock
+from .server import DONE, Reply, Seen, Server, poll
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+@pytest.fixture
+def session() -> Iterator[PollingSession]:
+    with PollingSession(policy=FAST) as session:
+        yield session
+
+
+def takes(wait: str, polls: int) -> Any:
+    """So many polls of each path, ``wait`` apart."""
+    left: dict[str, int] = {}
+
+    def answer(seen: Seen) -> Reply:
+        path = seen.path.replace("/start", "/work")
+        left[path] = left.get(path, polls + 1) - 1
+        return poll(path, wait) if left[path] > 0 else Reply(200, {}, path.encode())
+
+    return answer
+
+
+def workers() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name.startswith("as_completed")]
+
+
+def test_all_are_polled_and_each_comes_once(server: Server, session: PollingSession) -> None:
+    server.answer = takes("0.01", 3)
+    pollers = [session.begin("POST", f"{server.url}/start/{n}") for n in range(50)]
+    done = list(as_completed(pollers, max_workers=4))
+    assert sorted(map(id, done)) == sorted(map(id, pollers))
+    assert {poller.result().text for poller in done} == {f"/work/{n}" for n in range(50)}
+    assert len(server.seen) == 50 * 4
+    assert workers() == []
+
+
+def test_P1_never_early_and_in_the_order_of_their_ends() -> None:
+    with ReferenceServer() as server, PollingSession() as session:
+        pollers = [
+            session.begin("POST", f"{server.url}/start_work?duration={duration}")
+            for duration in (2.2, 0.1, 1.2, 0.5)
+        ]
+        durations = [done.result().json()["duration"] for done in as_completed(pollers, 2)]
+    assert durations[-1] == 2.2
+    assert sorted(durations) == [0.1, 0.5, 1.2, 2.2]
+    assert server.nb_early_call == 0
+
+
+def test_those_that_are_due_first_are_polled_first(server: Server, session: PollingSession) -> None:
+    waits = iter(["0.3", "0.1", "0.2"])
+    server.answer = lambda seen: (
+        poll(f"/work{seen.path}", next(waits)) if "work" not in seen.path else DONE
+    )
+    pollers = [session.begin("GET", f"{server.url}/{n}") for n in range(3)]
+    assert [poller.url[-1] for poller in as_completed(pollers, max_workers=1)] == ["1", "2", "0"]
+
+
+def test_a_slow_consumer_delays_nobody(server: Server, session: PollingSession) -> None:
+    server.answer = lambda seen: poll("/work", "0.2") if seen.path == "/start" else DONE
+    done = session.begin("GET", f"{server.url}/now")
+    pending = session.begin("POST", f"{server.url}/start")
+    for poller in as_completed([done, pending]):
+        if poller is done:
+            time.sleep(0.6)
+            assert pending.done()
+
+
+def test_an_error_of_one_leaves_the_others_alone(server: Server, session: PollingSession) -> None:
+    server.answer = lambda seen: (
+        DONE if seen.path == "/work/2" and len(server.seen) > 9 else poll(seen.path)
+    )
+    policy = FAST.replace(max_polls=5)
+    limited = session.begin("GET", f"{server.url}/work/1", polling=policy)
+    other = session.begin("GET", f"{server.url}/work/2")
+    finished = list(as_completed([limited, other]))
+    assert len(finished) == 2
+    assert isinstance(limited.exception(), TooManyPolls)
+    assert other.result().text == "done"
+
+
+def test_left_early_it_ends_cleanly_and_the_rest_goes_on(
+    server: Server, session: PollingSession
+) -> None:
+    server.answer = lambda seen: DONE if seen.path == "/now" else poll(seen.path, "30")
+    pollers = [session.begin("GET", f"{server.url}/{path}") for path in ("a", "b", "now", "c")]
+    started = time.monotonic()
+    for poller in as_completed(pollers):
+        assert poller.result().text == "done"
+        break
+    assert time.monotonic() - started < 10
+    assert workers() == []
+    pending = [poller for poller in pollers if not poller.done()]
+    assert len(pending) == 3
+    server.answer = lambda seen: DONE
+    clock = FakeClock()
+    clock.now += time.time() - clock.time()
+    policy = FAST.replace(clock=clock)
+    for poller in pending:
+        resumed = session.resume(poller.continuation_token(), polling=policy)
+        assert resumed.result().text == "done"
+
+
+def test_a_timeout_leaves_the_rest_as_it_is(server: Server, session: PollingSession) -> None:
+    server.answer = lambda seen: DONE if seen.path == "/now" else poll(seen.path, "0.4")
+    pollers = [session.begin("GET", f"{server.url}/{path}") for path in ("a", "now", "b")]
+    completed = as_completed(pollers, timeout=0.1)
+    assert next(completed) is pollers[1]
+    with pytest.raises(PollingTimeout, match=r"2 \(of 3\) pollers are not done within timeout=0.1"):
+        next(completed)
+    with pytest.raises(TimeoutError):
+        next(as_completed([pollers[0]], timeout=0))
+    server.answer = lambda seen: DONE
+    assert len(list(as_completed(pollers))) == 3
+
+
+def test_a_timeout_is_not_held_up_by_an_answer(server: Server, session: PollingSession) -> None:
+    answered = threading.Event()
+
+    def answer(_: Seen) -> Reply:
+        if len(server.seen) > 1:
+            answered.wait(20)
+        return poll("/work", "0")
+
+    server.answer = answer
+    poller = session.begin("GET", server.url)
+    started = time.monotonic()
+    with pytest.raises(PollingTimeout):
+        list(as_completed([poller], timeout=0.2))
+    assert time.monotonic() - started < 10
+    answered.set()
+
+
+def test_twice_the_same_none_at_all_and_a_generator(
+    server: Server, session: PollingSession
+) -> None:
+    poller = session.begin("GET", server.url)
+    assert list(as_completed([poller, poller])) == [poller]
+    assert list(as_completed([])) == []
+    assert len(list(as_completed(session.begin("GET", server.url) for _ in range(3)))) == 3
+    with pytest.raises(ValueError, match="max_workers=0"):
+        as_completed([poller], max_workers=0)
+
+
+def test_a_cancelled_one_is_done(server: Server, session: PollingSession) -> None:
+    server.answer = lambda _: poll("/work", "0.2")
+    poller = session.begin("GET", server.url)
+    threading.Timer(0.05, poller.cancel).start()
+    assert list(as_completed([poller])) == [poller]
+    assert poller.cancelled()
+    assert len(server.seen) == 1
+
+
+def test_a_fake_clock_makes_it_instant(server: Server, clock: FakeClock) -> None:
+    server.answer = takes("600", 5)
+    with PollingSession(policy=FAST.replace(clock=clock, total_timeout=None)) as session:
+        pollers = [session.begin("POST", f"{server.url}/start/{n}") for n in range(5)]
+        assert len(list(as_completed(pollers, max_workers=1))) == 5
+        server.answer = lambda _: poll("/work", "600")
+        endless = session.begin("POST", server.url)
+        with pytest.raises(PollingTimeout, match="timeout=3000"):
+            list(as_completed([endless], timeout=3000))
+
+
+def test_what_nobody_foresaw_ends_the_loop(
+    server: Server, session: PollingSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script(poll("/work", "0"))
+
+    def leave(*_: Any, **__: Any) -> requests.Response:
+        raise SystemExit(3)
+
+    poller = session.begin("GET", server.url)
+    monkeypatch.setattr(session, "send", leave)
+    with pytest.raises(SystemExit):
+        list(as_completed([poller]))
+    assert workers() == []
