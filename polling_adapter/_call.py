@@ -18,7 +18,7 @@ from urllib3.util import Timeout
 
 from ._body import release
 from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent
-from ._repetition import Repetition
+from ._repetition import Led
 from ._token import Token
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
@@ -71,12 +71,20 @@ class Call:
     :param spent: what the call has behind it.
     """
 
-    following = False
-    request: Any = None
-    response: requests.Response | None = None
-    first_url: str | None = None
-    _hooks: object = None
-    _judged: object = None
+    __slots__ = (
+        "_clock",
+        "_hooks",
+        "_judged",
+        "_poll",
+        "first_url",
+        "following",
+        "led",
+        "policy",
+        "polling",
+        "proxies",
+        "request",
+        "response",
+    )
 
     def __init__(
         self,
@@ -88,9 +96,16 @@ class Call:
     ) -> None:
         self.policy = policy
         self.polling = polling
-        self.repetition = Repetition()
+        self.following = False
+        self.request: Any = None
+        self.response: requests.Response | None = None
+        self.first_url: str | None = None
+        self.led: Led = None
+        self.proxies: tuple[object, dict[str, str]] | None = None  # by origin
         self._clock = policy.clock
         self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
+        self._hooks: object = None
+        self._judged: object = None
         if request is not None:
             self.begins_with(request)
 
@@ -333,12 +348,13 @@ class Call:
 class CallInSteps(Call):
     """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
 
-    following = True
+    __slots__ = ("options",)
 
     def __init__(self, policy: PollingPolicy, spent: Spent | None = None) -> None:
         super().__init__(policy, spent=spent)
+        self.following = True
         #: what the session gave to ``send()`` with the first request
-        self.options: dict[str, Any] = {}
+        self.options: dict[str, Any] | None = None
 
     def goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:
         """``request``, which was due at the instant ``at``, is about to be sent.
@@ -351,7 +367,7 @@ class CallInSteps(Call):
     def comes_to_rest(self) -> None:
         """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
         self.request = self.response = self._hooks = self._judged = None
-        self.repetition = Repetition()
+        self.led = self.proxies = None
 
     def resumes(self, request: requests.PreparedRequest, due: float) -> None:
         """``request`` is due at ``due``, in seconds since the epoch.

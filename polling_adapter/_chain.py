@@ -156,7 +156,7 @@ def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedReq
     return (
         request.method in ("GET", "HEAD")
         and upcoming.method == request.method
-        and _origin(upcoming.url) == _origin(request.url)
+        and origin(upcoming.url) == origin(request.url)
     )
 
 
@@ -172,7 +172,7 @@ def target(response: requests.Response, request: requests.PreparedRequest) -> st
     return None if upcoming is None else upcoming.url
 
 
-def _origin(url: str | None) -> tuple[str, str | None, int | None]:
+def origin(url: str | None) -> tuple[str, str | None, int | None]:
     """Scheme, host and port (RFC 9110 section 4.3.1)."""
     parts = urlsplit(url or "")
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)

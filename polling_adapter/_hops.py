@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import requests
@@ -10,12 +11,19 @@ from ._call import Call
 
 
 class Hops:
-    """Follows the redirects of ``call`` in ``session``.
+    """Follows the redirects of ``call`` in ``session``; the options are ``Session.send()``'s."""
 
-    :param proxies: those of the last request; the other options are those of ``Session.send()``.
-    """
-
-    __slots__ = ("_call", "_options", "_proxies", "_redirects", "_session", "_stream")
+    __slots__ = (
+        "_call",
+        "_cert",
+        "_more",
+        "_proxies",
+        "_redirects",
+        "_session",
+        "_stream",
+        "_timeout",
+        "_verify",
+    )
 
     def __init__(
         self,
@@ -23,16 +31,32 @@ class Hops:
         call: Call,
         *,
         stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
         proxies: dict[str, str] | None = None,
-        **options: Any,
+        **more: Any,
     ) -> None:
         self._session = session
         self._call = call
         self._stream = stream
-        self._proxies = proxies or {}
-        self._options = options
+        self._timeout = timeout
+        # requests reads the path of a bundle anew for each call; the same is kept once
+        self._verify = sys.intern(verify) if type(verify) is str else verify
+        self._cert = cert
+        self._proxies = proxies or None
+        self._more = more or None
         self._redirects = 0
         call.following = True
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": self._timeout,
+            "verify": self._verify,
+            "cert": self._cert,
+            "proxies": self._proxies or {},
+            **(self._more or {}),
+        }
 
     def leads_on(self, response: requests.Response) -> bool:
         """Whether ``response`` is a redirect."""
@@ -59,9 +83,8 @@ class Hops:
             request,
             preload=not self._stream,
             stream=True,
-            proxies=self._proxies,
             allow_redirects=False,
-            **self._options,
+            **self._options(),
         )
 
     def _when_due(
@@ -71,7 +94,7 @@ class Hops:
         if upcoming is not request:
             # If there is no adapter for it, requests says so: before any wait.
             self._session.get_adapter(upcoming.url)  # type: ignore[arg-type]
-            self._proxies = self._session.rebuild_proxies(upcoming, self._proxies)
+            self._proxies = self._session.rebuild_proxies(upcoming, self._proxies) or None
         due = self._call.redirected(response)
         if due is not None:
             self._call.wait(due, upcoming, response)
@@ -88,7 +111,7 @@ class Hops:
     ) -> requests.PreparedRequest:
         """The request that requests makes of a redirect."""
         peeked: Any = self._session.resolve_redirects(
-            response, request, proxies=self._proxies, yield_requests=True, **self._options
+            response, request, yield_requests=True, **self._options()
         )
         prepared: requests.PreparedRequest = next(peeked)
         return prepared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -49,7 +50,7 @@ class Parcel:
     def __init__(self, request: requests.PreparedRequest) -> None:
         self.url = request.url or ""
         self._method = request.method
-        self._headers = tuple(request.headers.items())
+        self._headers: tuple[Any, ...] = tuple(chain.from_iterable(request.headers.items()))
         self._cookies = request._cookies or None
         self._body = request.body
         self._body_position = request._body_position
@@ -61,7 +62,8 @@ class Parcel:
         request = requests.PreparedRequest()
         request.method = self._method
         request.url = self.url
-        request.headers = CaseInsensitiveDict(self._headers)
+        names, values = self._headers[::2], self._headers[1::2]
+        request.headers = CaseInsensitiveDict(zip(names, values, strict=True))
         request._cookies = RequestsCookieJar() if self._cookies is None else self._cookies
         request.body = self._body
         request._body_position = self._body_position

@@ -101,11 +101,19 @@ class Poll:
     :param spent: what the call has behind it.
     """
 
-    polls = 0
-    pauses = 0
-    _uncounted = 0
-    _failures = 0  # failed polls in a row
-    _unusable = 0  # Retry-After headers in a row that name no usable time
+    __slots__ = (
+        "_deadline",
+        "_failures",
+        "_random",
+        "_seen",
+        "_total",
+        "_uncounted",
+        "_unusable",
+        "pauses",
+        "policy",
+        "polls",
+        "started",
+    )
 
     def __init__(
         self,
@@ -116,8 +124,13 @@ class Poll:
     ) -> None:
         self.policy = policy
         self.started = now
+        self.polls = 0
+        self.pauses = 0
+        self._uncounted = 0  # polls that do not count against max_polls
+        self._failures = 0  # failed polls in a row
+        self._unusable = 0  # Retry-After headers in a row that name no usable time
         self._random = random
-        self._seen: dict[object, int] = {}
+        self._seen: tuple[tuple[object, int], ...] = ()  # what came, and how often
         self._total = total = policy.total_timeout
         self._deadline = None if total is None else now + total
         if spent is not None:
@@ -202,7 +215,7 @@ class Poll:
 
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
-        often_first = sorted(self._seen.items(), key=lambda item: -item[1])
+        often_first = sorted(self._seen, key=lambda seen: -seen[1])
         return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
 
     @property
@@ -220,7 +233,12 @@ class Poll:
         self._deadline = None if self._total is None else self.started + self._total
 
     def _saw(self, what: object) -> None:
-        self._seen[what] = self._seen.get(what, 0) + 1
+        # Of few kinds, so a tuple: it is smaller than a dict, and ten thousand calls may wait.
+        for place, (known, times) in enumerate(self._seen):
+            if known == what:
+                self._seen = (*self._seen[:place], (what, times + 1), *self._seen[place + 1 :])
+                return
+        self._seen = (*self._seen, (what, 1))
 
     def _is_refusal(self, answer: Answer) -> bool:
         methods = self.policy.retry_methods

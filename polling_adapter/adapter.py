@@ -11,6 +11,7 @@ from requests.hooks import dispatch_hook
 
 from ._call import Call
 from ._chain import Chain, History, Redirect, next_request, stays_here, target
+from ._repetition import led, repeats
 from ._retries import Retries
 from .policy import PollingPolicy, checked
 
@@ -103,12 +104,12 @@ class PollingAdapterMixin(_Base):
         kwargs: dict[str, Any],
     ) -> requests.PreparedRequest | None:
         """The next poll; None where it is the session's to send it."""
-        if call.repetition.serves(response, request, request._cookies or ()):
+        if repeats(call.led, response, request, request._cookies):
             return request
         upcoming = next_request(response, request, kwargs.get("proxies"))
         if upcoming is None or not stays_here(upcoming, request):
             return None
-        call.repetition.prepared(response, request, upcoming)
+        call.led = led(response, request, upcoming)
         return upcoming
 
     def __getstate__(self) -> dict[str, Any]:

@@ -253,10 +253,10 @@ class Poller:
 
     def _following(self) -> Hops:
         if self._hops is None:
-            options = {**self._call.options}
+            options = self._call.options or {}
             options.pop("allow_redirects", None)
             self._hops = Hops(self._session, self._call, **options)
-            self._call.options = {}
+            self._call.options = None
         return self._hops
 
     def _goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:

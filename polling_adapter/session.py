@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import requests
 
 from ._call import Call, CallInSteps
-from ._chain import Chain, Redirect
+from ._chain import Chain, Redirect, origin
 from ._choice import carried, carrying, chosen
 from ._hops import Hops
 from ._poll import is_poll
-from ._repetition import decides_as_requests_does
+from ._repetition import decide_alike, led, repeats
 from .adapter import PollingAdapter
 from .policy import PollingPolicy, checked
 from .poller import Poller
@@ -160,7 +160,7 @@ class PollingMixin(_Base):
     ) -> Generator[Any, None, None]:
         """The request that requests makes of a redirect."""
         call.release(resp)  # within bounds, before requests reads all of it
-        if call.repetition.serves(resp, req, self.cookies) and decides_as_requests_does(self):
+        if repeats(call.led, resp, req, self.cookies) and decide_alike(self, PollingSession):
             yield req
             return
         stock: requests.Session = super()  # type: ignore[assignment]
@@ -168,8 +168,21 @@ class PollingMixin(_Base):
             stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
         upcoming: Any
         for upcoming in stock.resolve_redirects(resp, req, yield_requests=True, **options):
-            call.repetition.prepared(resp, req, upcoming)
+            call.led = led(resp, req, upcoming)
             yield upcoming
+
+    def rebuild_proxies(
+        self, prepared_request: requests.PreparedRequest, proxies: dict[str, str] | None
+    ) -> dict[str, str]:
+        """As :meth:`requests.Session.rebuild_proxies`, but the environment is asked once for the
+        polls of a call that stay on one origin."""
+        call = Call.of(prepared_request)
+        if call is None or not call.following:
+            return super().rebuild_proxies(prepared_request, proxies)
+        here = origin(prepared_request.url)
+        if call.proxies is None or call.proxies[0] != here:
+            call.proxies = here, super().rebuild_proxies(prepared_request, proxies)
+        return call.proxies[1]
 
     def _with_a_redirect_left(self) -> PollingMixin:
         """This session with ``max_redirects`` 1: requests checks it before it prepares the next
