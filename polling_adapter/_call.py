@@ -7,6 +7,7 @@ it: there is one owner of the waiting at a time, and nothing is kept on a sessio
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
@@ -105,7 +106,7 @@ class Call:
         self._clock = policy.clock
         self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
         self._hooks: object = None
-        self._judged: object = None
+        self._judged: weakref.ref[Exception] | None = None
         if request is not None:
             self.begins_with(request)
 
@@ -256,9 +257,9 @@ class Call:
     def _answered(
         self, response: requests.Response, request: requests.PreparedRequest
     ) -> Due | None:
-        if self._judged is response:  # an adapter below has seen to it
+        if self.response is response:  # an adapter below has seen to it
             return None
-        self._judged = self.response = response
+        self.response = response
         verdict = self._poll.answered(
             _answer(response), self._clock.monotonic(), self._clock.time()
         )
@@ -272,9 +273,11 @@ class Call:
 
     def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Due:
         """When a failed poll may be sent again; else ``error`` is raised."""
-        if self._judged is error:  # an adapter below has given up already
+        if self._judged is not None and self._judged() is error:  # by an adapter below
             raise error
-        self._judged = error
+        # Weakly, as the error knows this call by its traceback: a cycle would keep the connection
+        # pool open after it is closed, until the collector comes.
+        self._judged = weakref.ref(error)
         now = self._clock.monotonic()
         verdict = self._poll.failed(
             request.method or "", type(error).__name__, isinstance(error, requests.Timeout), now
@@ -366,8 +369,8 @@ class CallInSteps(Call):
 
     def comes_to_rest(self) -> None:
         """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
-        self.request = self.response = self._hooks = self._judged = None
-        self.led = self.proxies = None
+        self.request = self.response = self._hooks = None
+        self.led = self.proxies = self._judged = None
 
     def resumes(self, request: requests.PreparedRequest, due: float) -> None:
         """``request`` is due at ``due``, in seconds since the epoch.
