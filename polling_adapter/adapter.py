@@ -84,6 +84,8 @@ class PollingAdapterMixin(_Base):
                 upcoming = self._upcoming(call, response, request, kwargs) if follow else None
                 if upcoming is not None:
                     response = dispatch_hook("response", request.hooks, response, **kwargs)
+                    if request.hooks["response"]:  # they may have changed what is copied
+                        upcoming = self._upcoming(call, response, request, kwargs) or upcoming
                     history.add(response)
                     call.wait(due, upcoming, response)
                     request = upcoming

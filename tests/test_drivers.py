@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,6 +278,50 @@ def test_P7_hooks_see_every_poll(server: Server, connect: Open) -> None:
 
     connect(FAST).post(server.url, hooks={"response": hook})
     assert seen == [303, 303, 200]
+
+
+def test_P7_what_a_hook_changes_in_a_request_is_in_the_next(server: Server, connect: Open) -> None:
+    """As requests copies it, after the hooks."""
+    server.script(*[poll("/work")] * 4, DONE)
+    numbers = itertools.count(1)
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        response.request.headers["X-Number"] = str(next(numbers))
+
+    connect(FAST).get(f"{server.url}/work", hooks={"response": hook})
+    sent = [seen.headers.get("X-Number") for seen in server.seen]
+    assert sent == [None, "1", "2", "3", "4"]
+
+
+def test_P7_cookies_come_and_go_between_polls_of_one_address(server: Server, connect: Open) -> None:
+    def cookie(value: str) -> Reply:
+        return poll("/work", **{"Set-Cookie": f"a={value}; Path=/"})
+
+    same = poll("/work")
+    gone = cookie("; Max-Age=0")
+    server.script(same, same, same, cookie("1"), same, cookie("2"), same, gone, same, same, DONE)
+    connect(FAST).get(f"{server.url}/work")
+    sent = [seen.headers.get("Cookie") for seen in server.seen]
+    assert sent == [*[None] * 4, "a=1", "a=1", "a=2", "a=2", None, None, None]
+
+
+def test_P7_headers_of_a_body_go_with_the_first_303(server: Server, connect: Open) -> None:
+    kept, dropped = poll("/work", status=307), poll("/work", status=303)
+    server.script(kept, kept, kept, dropped, kept, dropped, DONE)
+    connect(FAST).get(f"{server.url}/work", headers={"Content-Type": "text/x"})
+    sent = [seen.headers.get("Content-Type") for seen in server.seen]
+    assert sent == [*["text/x"] * 4, None, None, None]
+
+
+def test_P7_netrc_is_read_where_the_address_changes(
+    server: Server, connect: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login user password secret\n")
+    monkeypatch.setenv("NETRC", str(file))
+    server.script(poll("/work"), poll("/work"), poll("/work"), poll("/other"), DONE)
+    connect(FAST).get(server.url)
+    assert len({seen.headers["Authorization"] for seen in server.seen}) == 1
 
 
 def test_P7_authorization_stays_with_its_origin(

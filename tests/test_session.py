@@ -22,7 +22,7 @@ from polling_adapter import (
 )
 
 from .fake_clock import FakeClock
-from .server import DONE, RESET, Reply, Server, again, poll
+from .server import DONE, RESET, Reply, Server, again, poll, serving
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -250,6 +250,50 @@ def test_P7_what_a_subclass_decides_is_obeyed(server: Server, elsewhere: Server)
         assert session.post(server.url, auth=("user", "secret")).text == "done"
     assert elsewhere.asked == ["POST /rewritten"] * 2
     assert {seen.headers["Authorization"] for seen in elsewhere.seen} == {"mine"}
+
+
+def test_P7_a_subclass_decides_for_each_poll_of_one_address(server: Server) -> None:
+    rebuilt: list[str] = []
+
+    class Signing(PollingSession):
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            rebuilt.append(prepared_request.url)
+            prepared_request.headers["Authorization"] = f"signature {len(rebuilt)}"
+
+        def rebuild_proxies(self, prepared_request: Any, proxies: Any) -> dict[str, str]:
+            prepared_request.headers["X-Proxies"] = str(len(rebuilt))
+            return super().rebuild_proxies(prepared_request, proxies)
+
+    server.script(*[poll("/work")] * 5, DONE)
+    with Signing(policy=FAST) as session:
+        session.get(f"{server.url}/work")
+    signatures = [seen.headers.get("Authorization") for seen in server.seen]
+    assert signatures == [None, *[f"signature {n}" for n in range(1, 6)]]
+
+
+def test_P7_proxies_of_the_environment_are_those_of_requests(
+    elsewhere: Server, session: PollingSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked up once for an origin, and anew for another one."""
+
+    def asked(session: requests.Session, retry_after: dict[str, str]) -> tuple[list[str], ...]:
+        def to(location: str) -> Reply:
+            return Reply(303, {"Location": location, **retry_after})
+
+        elsewhere.seen.clear()
+        with serving() as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            proxy.script(to("/work/1"), to("/work/2"), to("/work/2"), to(elsewhere.url), DONE)
+            elsewhere.script(to("/there"), to("http://example.test/back"))
+            assert session.get("http://example.test/start").text == "done"
+            there = [seen.headers.get("Host", "") for seen in proxy.seen]
+            return proxy.asked, there, elsewhere.asked
+
+    for bypassed in ("", elsewhere.url.removeprefix("http://")):
+        monkeypatch.setenv("no_proxy", bypassed)
+        with requests.Session() as stock:
+            expected = asked(stock, {})
+        assert asked(session, {"Retry-After": "0"}) == expected
 
 
 def test_mixed_into_another_session(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import statistics
@@ -59,6 +60,7 @@ def measure(quick: bool) -> list[Row]:
             url, tenacity.wait_random_exponential(multiplier=1, max=10)
         ),
     }
+    logging.getLogger("polling_adapter.reference_server").setLevel(logging.ERROR)
     durations = [random.uniform(1, longest) for _ in range(works)]
     ideal = sum(map(ideal_requests, durations))
     found = [Row("ideal, requests", ideal, "")]

@@ -1,0 +1,70 @@
+"""When a poll need not be prepared again, and when it must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from polling_adapter import PollingMixin, PollingSession
+from polling_adapter._repetition import decide_alike, led, repeats
+
+URL = "http://example.org/work"
+
+
+def request(url: str = URL, method: str = "GET", **kwargs: Any) -> requests.PreparedRequest:
+    return requests.Request(method, url, **kwargs).prepare()
+
+
+def response(status: int = 303, location: str = "/work", **headers: str) -> requests.Response:
+    made = requests.Response()
+    made.status_code = status
+    made.headers = CaseInsensitiveDict({"Location": location, **headers})
+    return made
+
+
+def test_the_second_time_the_same_leads_to_the_same() -> None:
+    before = led(response(), request(), request())
+    assert repeats(before, response(), request(), cookies=())
+
+
+def test_not_the_first_time() -> None:
+    assert not repeats(None, response(), request(), cookies=())
+
+
+@pytest.mark.parametrize(
+    ("then", "asked", "cookies"),
+    [
+        (response(status=307), request(), ()),
+        (response(location="/work/"), request(), ()),
+        (response(**{"Set-Cookie": "a=1"}), request(), ()),
+        (response(), request(f"{URL}#part"), ()),
+        (response(), request(data=b"body"), ()),
+        (response(), request(cookies={"a": "1"}), ()),
+        (response(), request(), ("a",)),
+    ],
+)
+def test_not_where_anything_is_different(
+    then: requests.Response, asked: requests.PreparedRequest, cookies: tuple[str, ...]
+) -> None:
+    before = led(response(), request(), request())
+    assert not repeats(before, then, asked, cookies)
+
+
+def test_what_leads_elsewhere_is_not_remembered() -> None:
+    assert led(response(), request(), request(f"{URL}/2")) is None
+    assert led(response(), request(method="POST"), request()) is None
+
+
+def test_whether_a_class_has_a_say_of_its_own() -> None:
+    class Plain(PollingMixin, requests.Session):
+        pass
+
+    class Signing(PollingSession):
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            pass
+
+    assert decide_alike(Plain(), PollingSession)
+    assert not decide_alike(Signing(), PollingSession)
