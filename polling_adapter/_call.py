@@ -18,7 +18,7 @@ from requests.utils import rewind_body
 from urllib3.util import Timeout
 
 from ._body import release
-from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent
+from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent, is_final
 from ._repetition import Led
 from ._token import Token
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
@@ -260,6 +260,8 @@ class Call:
         if self.response is response:  # an adapter below has seen to it
             return None
         self.response = response
+        if is_final(response.status_code):
+            return None
         verdict = self._poll.answered(
             _answer(response), self._clock.monotonic(), self._clock.time()
         )

@@ -72,6 +72,11 @@ class GiveUp(NamedTuple):
     reason: str
 
 
+def is_final(status: int) -> bool:
+    """Whether an answer is the result, whatever else it says (RFC 9110 section 15.3)."""
+    return 200 <= status < 300
+
+
 def is_poll(status: int, headers: Mapping[str, str]) -> bool:
     """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3)."""
     return status in _REDIRECTS and "Retry-After" in headers and "Location" in headers

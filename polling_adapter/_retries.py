@@ -15,8 +15,9 @@ class Retries(urllib3.Retry):
 
     @classmethod
     def within_calls(cls, retries: urllib3.Retry) -> urllib3.Retry:
-        """``retries`` made to stay within the call; a subclass of the user's is left as it is."""
-        if type(retries) is not urllib3.Retry:
+        """``retries`` made to stay within the call; a subclass of the user's is left as it is, and
+        so is what never retries, which is requests' default."""
+        if type(retries) is not urllib3.Retry or retries.total == 0:
             return retries
         ours = cls()
         vars(ours).update(vars(retries))

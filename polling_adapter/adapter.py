@@ -76,6 +76,8 @@ class PollingAdapterMixin(_Base):
         preload = follow and not kwargs["stream"]
         send = super().send
         response = call.run(call.send, send, request, preload=preload, **kwargs)
+        if not response.is_redirect:
+            return response
         history = History()
         while response.is_redirect:
             due = call.redirected(response)
