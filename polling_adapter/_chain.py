@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,16 +33,23 @@ _PORTS = {"http": 80, "https": 443}
 _making = threading.Lock()
 
 
-@dataclass(eq=False)
 class Redirect:
     """A redirect that was handed to the caller, who may or may not follow it to ``url``."""
 
-    request: requests.PreparedRequest
-    response: requests.Response
-    url: str | None
-    due: Due | None
-    call: Call
-    thread: int = field(default_factory=threading.get_ident)
+    def __init__(
+        self,
+        request: requests.PreparedRequest,
+        response: requests.Response,
+        url: str | None,
+        due: Due | None,
+        call: Call,
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.url = url
+        self.due = due
+        self.call = call
+        self.thread = threading.get_ident()
 
     @property
     def at(self) -> float:
