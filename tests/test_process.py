@@ -81,6 +81,7 @@ def test_an_interrupted_wait_leaves_nothing_behind(server: Server, connect: Open
     server.answer = works
     session = connect(FAST)
     assert session.post(f"{server.url}/start-warm").text == "warm"
+    gc.collect()  # what other tests have left
     before = sockets(), threading.active_count()
     server.answer = lambda _: poll("/work", "30")
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
