@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -54,7 +55,8 @@ class Token(NamedTuple):
             origin=_origin(self.origin),
             headers=dict(self.headers),
         )
-        inside = json.dumps({"version": VERSION, **fields._asdict()}, separators=(",", ":"))
+        found = {"version": VERSION, **fields._asdict()}
+        inside = json.dumps({**found, "check": _check(found)}, separators=(",", ":"))
         return base64.urlsafe_b64encode(inside.encode()).rstrip(b"=").decode()
 
     @classmethod
@@ -75,11 +77,14 @@ class Token(NamedTuple):
                 f"the continuation token is of version {version}, made by a newer polling_adapter; "
                 f"this one reads up to {VERSION}"
             )
+        checksum = inside.pop("check", None)
         if inside.keys() != _CHECKS.keys():
             raise ValueError("the continuation token is damaged: something is missing, or too much")
         for name, (check, accepted) in _CHECKS.items():
             if not check(inside[name]):
                 raise ValueError(f"the continuation token is damaged: {name} is no {accepted}")
+        if checksum != _check({"version": version, **inside}):
+            raise ValueError("the continuation token is damaged: it was altered after it was made")
         return cls(**inside)
 
 
@@ -92,6 +97,11 @@ def _inside(text: str) -> dict[str, Any]:
     if not isinstance(inside, dict):
         raise ValueError("the continuation token is truncated or damaged: it cannot be read")
     return inside
+
+
+def _check(fields: dict[str, Any]) -> int:
+    """Against accidents on the way, not against forgery: it is no signature."""
+    return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
 
 
 def _origin(url: str) -> str:
