@@ -109,6 +109,15 @@ def test_what_makes_no_sense_is_told(
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C is ignored by what runs in the background, and by all that it starts."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_ends_the_demo() -> None:
     with running("demo", "--duration", "60") as process:
         assert process.stdout is not None
