@@ -123,6 +123,7 @@ def test_ctrl_c_ends_the_demo() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.readline()
+        time.sleep(0.3)  # now it waits, for half a minute
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert process.communicate()[1].strip() == "interrupted"
