@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-from ._poll import is_poll
-
 logger = logging.getLogger("polling_adapter")
 
 # The most that is kept of such a body, in bytes. More costs the connection, which is cheaper than
@@ -33,7 +31,7 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
         response._content, response._content_consumed = body, True
         return
     try:
-        for part in _parts(response):
+        for part in _as_it_arrives(response):
             body += part
             if len(body) > BODY_LIMIT or out_of_time():
                 raise OverflowError(f"{len(body)} bytes were read")
@@ -44,12 +42,6 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     response._content = body
     response._content_consumed = True
     response.close()
-
-
-def _parts(response: requests.Response) -> Iterator[bytes]:
-    if not is_poll(response.status_code, response.headers):
-        return response.iter_content(_STEP)  # as requests reads it
-    return _as_it_arrives(response)
 
 
 def _as_it_arrives(response: requests.Response) -> Iterator[bytes]:

@@ -252,7 +252,8 @@ class Call:
         return verdict.until
 
     def _sleep_until(self, until: float) -> None:
-        self._clock.sleep(max(0.0, until - self._clock.monotonic()))
+        # to the nanosecond, as sums of instants are not exact
+        self._clock.sleep(max(0.0, round(until - self._clock.monotonic(), 9)))
 
     def _answered(
         self, response: requests.Response, request: requests.PreparedRequest
@@ -353,11 +354,12 @@ class Call:
 class CallInSteps(Call):
     """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
 
-    __slots__ = ("options",)
+    __slots__ = ("begun", "options")
 
     def __init__(self, policy: PollingPolicy, spent: Spent | None = None) -> None:
         super().__init__(policy, spent=spent)
         self.following = True
+        self.begun = False
         #: what the session gave to ``send()`` with the first request
         self.options: dict[str, Any] | None = None
 

@@ -181,4 +181,8 @@ def target(response: requests.Response, request: requests.PreparedRequest) -> st
 def origin(url: str | None) -> tuple[str, str | None, int | None]:
     """Scheme, host and port (RFC 9110 section 4.3.1)."""
     parts = urlsplit(url or "")
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    try:
+        port = parts.port
+    except ValueError:  # no port at all: requests says so when it is sent there
+        port = None
+    return parts.scheme, parts.hostname, port or _PORTS.get(parts.scheme)

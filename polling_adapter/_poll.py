@@ -184,7 +184,7 @@ class Poll:
         policy = self.policy
         if due.poll and policy.max_polls is not None and self.counted >= policy.max_polls:
             return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
-        seconds = max(0.0, due.at - now)
+        seconds = max(0.0, round(due.at - now, 9))  # sums of instants are not exact
         left = self.left(now)
         if left is not None and seconds > left:
             return self._out_of_time(

@@ -68,7 +68,10 @@ class PollingMixin(_Base):
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
         choice = carried(request) if polling is None else chosen(polling)
+        if isinstance(choice, CallInSteps) and choice.begun:
+            choice = choice.policy  # a request of a job, sent again by hand
         if isinstance(choice, CallInSteps):
+            choice.begun = True
             choice.begins_with(request)
             choice.options = kwargs
             return choice.run(choice.send, super().send, request, **kwargs)

@@ -48,7 +48,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    limit_req_zone $server_name zone=all:1m rate=200r/s;
+    limit_req_zone $binary_remote_addr zone=all:1m rate=200r/s;
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -254,12 +254,21 @@ def failed(name: str, figures: dict[str, Any]) -> bool:
     return figures["results"] != figures["works"] or any(figures[what] > 0 for what in nothing)
 
 
+def absent(figures: dict[str, Any], *names: str) -> bool:
+    """Whether something that was to happen did not: the figures would then prove nothing."""
+    missing = [name for name in names if not figures.get(name)]
+    if missing:
+        print(f"  never happened: {', '.join(missing)}")
+    return bool(missing)
+
+
 def main() -> int:
     logging.getLogger("polling_adapter").setLevel(logging.ERROR)  # failed polls are the point here
     servers = Servers()
     try:
         figures = soak(servers, servers.url, works=3000, threads=200, restarts=3)
         bad = failed("faults and restarts", figures)
+        bad |= absent(figures, "429 seen", "restarts", *(f"fault {name}" for name in FAULTS))
         if shutil.which("nginx") is None:
             print("nginx is not installed: nothing was refused by a real rate limit")
             return bad or "CI" in os.environ
@@ -267,6 +276,7 @@ def main() -> int:
         with nginx(servers.url) as url:
             figures = soak(servers, url, works=600, threads=200, restarts=0)
             bad |= failed("behind the rate limit of nginx", figures)
+            bad |= absent(figures, "429 seen")
     finally:
         servers.stop()
     return bad

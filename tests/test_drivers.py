@@ -77,6 +77,19 @@ def test_P2_late_by_no_more_than_the_jitter(server: Server, connect: Open) -> No
     assert 0.5 <= second - first < 0.55 + 1  # a busy machine may take a while
 
 
+def test_P1_a_wait_is_as_long_as_asked_for_at_any_instant(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    clock.now = 5.7
+    server.script(poll("/work", "5"), poll("/work", "0.493"), DONE)
+    waits: list[float] = []
+    policy = FAST.replace(
+        clock=clock, retry_after_max=5, on_wait=lambda wait: waits.append(wait.seconds)
+    )
+    connect(policy).get(server.url)
+    assert waits == clock.slept == [5, 0.493]
+
+
 # P3: polls and other redirects
 
 
@@ -368,6 +381,12 @@ def test_P7_a_location_without_an_adapter_is_refused_before_any_wait(
     assert clock.slept == []
 
 
+def test_P7_a_location_with_no_port_is_refused_by_requests(server: Server, connect: Open) -> None:
+    server.script(poll("http://127.0.0.1:99999/work"))
+    with pytest.raises(requests.exceptions.InvalidURL):
+        connect(FAST).get(server.url)
+
+
 # P8: errors are requests' errors
 
 
@@ -564,13 +583,16 @@ def test_an_endless_body_costs_a_bounded_number_of_bytes(server: Server, connect
     assert server.sent < 20_000_000  # what fits into the sockets' buffers
 
 
-def test_a_body_that_drips_cannot_outlast_the_call(server: Server, connect: Open) -> None:
+@pytest.mark.parametrize("status", [303, 429])
+def test_a_body_that_drips_cannot_outlast_the_call(
+    server: Server, connect: Open, status: int
+) -> None:
     def drip() -> Iterator[bytes]:
         for _ in range(100):
             time.sleep(0.05)
             yield b"x"
 
-    server.script(poll("/work"), Reply(303, {"Location": "/work", "Retry-After": "0"}, drip))
+    server.script(poll("/work"), Reply(status, {"Location": "/work", "Retry-After": "0"}, drip))
     started = time.monotonic()
     with pytest.raises(PollingTimeout):
         connect(FAST.replace(total_timeout=0.5, min_wait=0.1)).get(server.url)

@@ -358,6 +358,15 @@ def test_a_pending_job_keeps_no_response(server: Server, session: PollingSession
     assert len({poller.url for poller in pollers}) == 1
 
 
+def test_a_request_of_a_job_that_is_sent_again_by_hand_is_a_call_of_its_own(
+    server: Server, session: PollingSession, clock: FakeClock
+) -> None:
+    server.script(DONE, again("5"), DONE)
+    request = session.begin("GET", server.url).result().request
+    assert session.send(request).text == "done"
+    assert clock.slept == [5]
+
+
 # resuming
 
 

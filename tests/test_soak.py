@@ -30,3 +30,9 @@ def test_what_is_not_as_it_must_be_fails() -> None:
     for name in ("lost", "doubled", "early", "sockets left", "threads left"):
         assert soak.failed("bad", {**good, name: 1})
     assert soak.failed("bad", {**good, "results": 2})
+
+
+def test_what_never_happened_fails() -> None:
+    assert not soak.absent({"429 seen": 1}, "429 seen")
+    assert soak.absent({"429 seen": 0}, "429 seen")
+    assert soak.absent({}, "fault reset")
