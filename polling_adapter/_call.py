@@ -154,6 +154,7 @@ class Call:
         :raises requests.exceptions.UnrewindableBodyError: the body cannot be sent again.
         """
         self.request = request
+        polls = self.polls
         while True:
             response: requests.Response | None
             try:
@@ -168,6 +169,8 @@ class Call:
             except OutOfTime as out_of_time:
                 raise out_of_time.error from None
             except _FAILURES as error:
+                if self.polls != polls:  # this request was answered; what failed came later
+                    raise
                 response, due = None, self._failed(error, request)
             self.wait(due, request, response)
 

@@ -60,7 +60,7 @@ class Hops:
 
     def leads_on(self, response: requests.Response) -> bool:
         """Whether ``response`` is a redirect."""
-        return self._session.get_redirect_target(response) is not None
+        return bool(self._session.get_redirect_target(response))
 
     def upcoming(
         self, response: requests.Response, request: requests.PreparedRequest

@@ -186,7 +186,7 @@ class Poll:
             return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
         seconds = max(0.0, round(due.at - now, 9))  # sums of instants are not exact
         left = self.left(now)
-        if left is not None and seconds > left:
+        if left is not None and (seconds > left or left == 0):
             return self._out_of_time(
                 f"the next request is due in {_number(seconds)} s ({due.reason}), "
                 f"{_number(left)} s are left"

@@ -142,7 +142,7 @@ class PollingMixin(_Base):
 
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
-        if self.get_redirect_target(resp) is None:
+        if not self.get_redirect_target(resp):  # an empty Location leads nowhere
             return _nothing()
         call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}

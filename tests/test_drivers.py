@@ -248,6 +248,19 @@ def test_P6_the_request_that_starts_the_work_is_sent_once(server: Server, connec
         assert len(server.seen) == 1
 
 
+def test_P6_an_error_of_the_callers_own_hook_starts_nothing_again(
+    server: Server, connect: Open
+) -> None:
+    def tell(wait: Wait) -> None:
+        if wait.number == 2:
+            raise requests.ConnectionError("the dashboard is down")
+
+    server.script(poll("/work"))
+    with pytest.raises(requests.ConnectionError, match="dashboard"):
+        connect(FAST.replace(on_wait=tell)).get(server.url)
+    assert server.asked == ["GET /", "GET /work"]
+
+
 def test_P6_failures_that_outlast_the_policy_are_those_of_requests(
     server: Server, connect: Open
 ) -> None:
@@ -387,7 +400,24 @@ def test_P7_a_location_with_no_port_is_refused_by_requests(server: Server, conne
         connect(FAST).get(server.url)
 
 
+@pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "5"}])
+def test_P7_an_empty_location_leads_nowhere(
+    server: Server, connect: Open, retry_after: dict[str, str]
+) -> None:
+    server.script(poll("/work"), Reply(303, {"Location": "", **retry_after}))
+    assert connect(FAST).get(server.url).status_code == 303
+
+
 # P8: errors are requests' errors
+
+
+def test_P8_nothing_is_asked_after_the_end(server: Server, connect: Open) -> None:
+    server.script(poll("/work"))
+    started = time.monotonic()
+    with pytest.raises(PollingTimeout):
+        connect(FAST.replace(total_timeout=0.3)).get(server.url)
+    last = max(seen.at for seen in server.seen)
+    assert last - started < 0.3 + 1  # a busy machine may take a while
 
 
 def test_P8_a_wait_past_the_deadline_raises_unslept(server: Server, connect: Open) -> None:
