@@ -10,16 +10,19 @@ import logging
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from traceback import walk_tb
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import requests
+from requests.hooks import dispatch_hook
 from requests.utils import rewind_body
-from urllib3.util import Timeout
 
+from ._address import printable, without_userinfo
 from ._body import release
-from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent, is_final
+from ._hooks import hooks_of
+from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent, is_final, is_poll
 from ._repetition import Led
+from ._timeout import within
 from ._token import Token
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 from .policy import PollingPolicy, Wait
@@ -72,20 +75,16 @@ class Call:
     :param spent: what the call has behind it.
     """
 
-    __slots__ = (
-        "_clock",
-        "_hooks",
-        "_judged",
-        "_poll",
-        "first_url",
-        "following",
-        "led",
-        "policy",
-        "polling",
-        "proxies",
-        "request",
-        "response",
-    )
+    # What most calls never change is of the class: to make a Call costs every request.
+    following = False
+    request: Any = None
+    response: requests.Response | None = None
+    first_url: str | None = None
+    led: Led = None
+    proxies: tuple[object, dict[str, str]] | None = None  # by origin
+    _due: Due | None = None
+    _hooks: object = None
+    _judged: weakref.ref[Exception] | None = None
 
     def __init__(
         self,
@@ -97,23 +96,15 @@ class Call:
     ) -> None:
         self.policy = policy
         self.polling = polling
-        self.following = False
-        self.request: Any = None
-        self.response: requests.Response | None = None
-        self.first_url: str | None = None
-        self.led: Led = None
-        self.proxies: tuple[object, dict[str, str]] | None = None  # by origin
         self._clock = policy.clock
         self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
-        self._hooks: object = None
-        self._judged: weakref.ref[Exception] | None = None
         if request is not None:
             self.begins_with(request)
 
     def begins_with(self, request: requests.PreparedRequest) -> None:
         """``request`` belongs to this call, and so do its copies."""
         self.request = request
-        self._hooks = request.hooks
+        self._hooks = hooks_of(request)
         if self.first_url is None:
             self.first_url = request.url
 
@@ -128,13 +119,18 @@ class Call:
         call = _current.get()
         # PreparedRequest.copy() shares the hooks, a request made anew has its own: so a hop is
         # told from a request that a hook or an auth handler sends on the side.
-        return call if call is not None and call._hooks is request.hooks else None
+        if call is None or not request.hooks or call._hooks is not request.hooks.get("response"):
+            return None
+        return call
 
-    def run(self, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    def run(self, function: Callable[..., Result], *args: Any) -> Result:
         """Call ``function``; meanwhile, this is the call that the adapters join."""
         token = _current.set(self)
         try:
-            return function(*args, **kwargs)
+            return function(*args)
+        except requests.RequestException as error:
+            self._add_what_is_known(error)
+            raise
         finally:
             _current.reset(token)
 
@@ -142,24 +138,24 @@ class Call:
         self,
         send: Callable[..., requests.Response],
         request: requests.PreparedRequest,
-        *,
+        options: dict[str, Any],
         preload: bool = False,
-        timeout: Any = None,
-        **kwargs: Any,
     ) -> requests.Response:
         """``send`` the request until it is neither refused for now nor a failed poll.
 
+        :param options: the keyword arguments of ``send``; its timeout is bounded.
         :param preload: read the result's body too, so that one cut short is a failed poll.
         :raises PollingError: a cap of the policy is reached.
         :raises requests.exceptions.UnrewindableBodyError: the body cannot be sent again.
         """
         self.request = request
-        polls = self.polls
+        timeout = options.get("timeout")
         while True:
-            response: requests.Response | None
+            before, response = self.response, None
+            options["timeout"] = within(self._poll.left(self._clock.monotonic()), timeout)
             try:
-                response = send(request, timeout=self._within(timeout), **kwargs)
-                due = self._answered(response, request)
+                response = send(request, **options)
+                due = self.answered(response, request)
                 if due is None:
                     if preload and not response.is_redirect:
                         _ = response.content
@@ -169,15 +165,38 @@ class Call:
             except OutOfTime as out_of_time:
                 raise out_of_time.error from None
             except _FAILURES as error:
-                if self.polls != polls:  # this request was answered; what failed came later
+                answered = self.response is not before or _is_raised_by_a_hook(error)
+                if response is None and answered:  # it is no failure of the request
                     raise
-                response, due = None, self._failed(error, request)
+                verdict = self._failed(error, request)
+                # No name may hold an error that is raised here: its traceback knows this frame, and
+                # the cycle would keep connections open until the collector comes.
+                if verdict is None:
+                    raise
+                if isinstance(verdict, GiveUp):
+                    if verdict.limit == "poll_failures":  # the caller gets what requests raised
+                        raise error from self._ended(verdict, request)
+                    raise self._ended(verdict, request) from error
+                response, due = None, verdict
             self.wait(due, request, response)
+
+    def answered(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> Due | None:
+        """When ``request`` may be sent again; None where ``response`` stands."""
+        if self.response is not response:  # else an adapter below has seen to it
+            self.response = response
+            final = is_final(response.status_code)
+            self._due = None if final else self._judge(response, request)
+        return self._due
 
     def redirected(self, response: requests.Response) -> Due | None:
         """When a redirect may be followed; None where it is no poll."""
-        self.response = response
-        return self._poll.redirected(_answer(response), self._clock.monotonic(), self._clock.time())
+        answer, now, wall = _answer(response), self._clock.monotonic(), self._clock.time()
+        if self.response is not response:  # no adapter below has told of it
+            self.response = response
+            self._poll.answered(answer, now, wall)
+        return self._poll.redirected(answer, now, wall)
 
     def wait(
         self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
@@ -226,14 +245,14 @@ class Call:
         :param headers: the names of those headers that it holds.
         """
         return Token(
-            url=_without_userinfo(request.url or ""),
+            url=without_userinfo(request.url or ""),
             method=request.method or "",
             due=self._clock.time() + max(0.0, at - self._clock.monotonic()),
             polls=self.polls,
             counted=self._poll.counted,
             elapsed=self.elapsed,
             left=self._left(),
-            origin=_without_userinfo(self.first_url or ""),
+            origin=without_userinfo(self.first_url or ""),
             has_body=request.body is not None,
             headers={
                 name: str(request.headers[name]) for name in headers if name in request.headers
@@ -249,6 +268,7 @@ class Call:
             raise self._error(verdict, upcoming, due.at)
         if response is not None:
             self.release(response)
+            self._check_time(upcoming, due.at)  # the body may have dripped
         if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
             upcoming.headers.setdefault("Cache-Control", "no-cache")
         self._tell(due, verdict.seconds, upcoming.url or "", response)
@@ -258,14 +278,7 @@ class Call:
         # to the nanosecond, as sums of instants are not exact
         self._clock.sleep(max(0.0, round(until - self._clock.monotonic(), 9)))
 
-    def _answered(
-        self, response: requests.Response, request: requests.PreparedRequest
-    ) -> Due | None:
-        if self.response is response:  # an adapter below has seen to it
-            return None
-        self.response = response
-        if is_final(response.status_code):
-            return None
+    def _judge(self, response: requests.Response, request: requests.PreparedRequest) -> Due | None:
         verdict = self._poll.answered(
             _answer(response), self._clock.monotonic(), self._clock.time()
         )
@@ -277,25 +290,23 @@ class Call:
         self._rewind(request, response)
         return verdict
 
-    def _failed(self, error: requests.RequestException, request: requests.PreparedRequest) -> Due:
-        """When a failed poll may be sent again; else ``error`` is raised."""
+    def _failed(
+        self, error: requests.RequestException, request: requests.PreparedRequest
+    ) -> Due | GiveUp | None:
+        """When a failed poll may be sent again; None: ``error`` is the caller's."""
         if self._judged is not None and self._judged() is error:  # by an adapter below
-            raise error
-        # Weakly, as the error knows this call by its traceback: a cycle would keep the connection
-        # pool open after it is closed, until the collector comes.
-        self._judged = weakref.ref(error)
-        now = self._clock.monotonic()
-        verdict = self._poll.failed(
-            request.method or "", type(error).__name__, isinstance(error, requests.Timeout), now
+            return None
+        self._judged = weakref.ref(error)  # weakly, as its traceback knows this call
+        return self._poll.failed(
+            request.method or "",
+            type(error).__name__,
+            isinstance(error, requests.Timeout),
+            self._clock.monotonic(),
         )
-        if verdict is None:
-            raise error
-        if isinstance(verdict, GiveUp):
-            ours = self._error(verdict, request, now)
-            if verdict.limit == "poll_failures":  # it reaches the caller as requests gives it
-                raise error from ours
-            raise ours from error
-        return verdict
+
+    def _ended(self, verdict: GiveUp, request: requests.PreparedRequest) -> PollingError:
+        """The error of a call that ends with ``request`` unanswered."""
+        return self._error(verdict, request, self._clock.monotonic())
 
     def _rewind(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         """Make the body ready to be sent again, or say before any wait that it is not."""
@@ -339,32 +350,38 @@ class Call:
     def _left(self) -> float | None:
         return self._poll.left(self._clock.monotonic())
 
-    def _within(self, timeout: Any) -> Any:
-        """``timeout`` (as requests takes it), but no longer than what is left."""
-        left = self._left()
-        if left is None:
-            return timeout
-        left = max(left, 0.001)  # urllib3 refuses 0
-        if isinstance(timeout, tuple):
-            return tuple(_shorter(part, left) for part in timeout)
-        if isinstance(timeout, Timeout):
-            bounded = timeout.clone()
-            bounded.total = _shorter(timeout.total, left)
-            return bounded
-        return _shorter(timeout, left)
+    def _check_time(self, request: requests.PreparedRequest, at: float) -> None:
+        verdict = self._poll.overdue(self._clock.monotonic())
+        if verdict is not None:
+            raise self._error(verdict, request, at)
+
+    def _add_what_is_known(self, error: requests.RequestException) -> None:
+        """P6: what requests raises in the middle of a job says where the job is, as ours do."""
+        if isinstance(error, PollingError) or not self._is_a_job():
+            return
+        error.request = error.request or self.request
+        error.response = self.response if error.response is None else error.response
+        if self.polls:
+            token = self.token(self.request, self._clock.monotonic()).anew()
+            error.continuation_token = str(token)  # type: ignore[attr-defined]
+
+    def _is_a_job(self) -> bool:
+        response = self.response
+        return self.polls > 0 or (
+            response is not None and is_poll(response.status_code, response.headers)
+        )
 
 
 class CallInSteps(Call):
     """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
 
-    __slots__ = ("begun", "options")
+    begun = False
+    #: what the session gave to ``send()`` with the first request
+    options: dict[str, Any] | None = None
 
     def __init__(self, policy: PollingPolicy, spent: Spent | None = None) -> None:
         super().__init__(policy, spent=spent)
         self.following = True
-        self.begun = False
-        #: what the session gave to ``send()`` with the first request
-        self.options: dict[str, Any] | None = None
 
     def goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:
         """``request``, which was due at the instant ``at``, is about to be sent.
@@ -397,30 +414,16 @@ class CallInSteps(Call):
         """
         raise NotYet(upcoming, self._pause(due, upcoming, response))
 
-    def _check_time(self, request: requests.PreparedRequest, at: float) -> None:
-        verdict = self._poll.overdue(self._clock.monotonic())
-        if verdict is not None:
-            raise self._error(verdict, request, at)
 
-
-def printable(url: str | None) -> str:
-    """``url`` without userinfo, which may hold a password (RFC 9110 section 4.2.4)."""
-    try:
-        return _without_userinfo(url or "")
-    except ValueError:
-        return "a URL that cannot be read"
-
-
-def _without_userinfo(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _shorter(timeout: Any, left: float) -> Any:
-    if timeout is None:
-        return left
-    # what is no number is for requests to refuse, or is urllib3's mark for "the default"
-    return min(timeout, left) if isinstance(timeout, (int, float)) else timeout
+def _is_raised_by_a_hook(error: Exception) -> bool:
+    """Whether it comes out of a response hook, so that there was an answer. What an auth handler
+    sends in a hook belongs to the request, and so does its failure."""
+    if isinstance(error, requests.RequestException) and error.response is None:
+        request = error.request
+        if isinstance(request, requests.PreparedRequest) and Call.of(request) is not None:
+            return False
+    frames = walk_tb(error.__traceback__)
+    return any(frame.f_code is dispatch_hook.__code__ for frame, _ in frames)
 
 
 def _answer(response: requests.Response) -> Answer:

@@ -1,25 +1,26 @@
 """What an adapter can know of the redirects that a session above it follows.
 
-An adapter sees single requests. PreparedRequest.copy() shares the hooks of its original, and
-requests builds each redirect with it, while a request made anew has hooks of its own: so a request
-that follows a redirect can be told from one that merely asks for the same URL, and the redirects
-that await their follower are kept with the hooks, not on the adapter.
+An adapter sees single requests. But the redirects that await their follower are kept with the hooks
+of the request, which those that follow share: so they can be told from one that merely asks for the
+same URL, and nothing is kept on the adapter.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.sessions import SessionRedirectMixin
 
-from ._call import Call
+from ._address import origin
+from ._hooks import Carrier, carried, hooks_of
 from ._poll import Due
+
+if TYPE_CHECKING:
+    from ._call import Call
 
 # Of the redirects that nobody has followed yet, so many are remembered: one PreparedRequest may be
 # sent over and over without its redirects being followed.
@@ -28,9 +29,7 @@ _PENDING = 64
 # Of the polls below one hop of the session, so many are kept in the history, the newest.
 _HISTORY = 30
 
-_PORTS = {"http": 80, "https": 443}
-
-_making = threading.Lock()
+_changing = threading.Lock()
 
 
 class Redirect:
@@ -64,52 +63,49 @@ class Redirect:
             call.wait(self.due, request, self.response)
 
 
-class Chain(dict[str, Any]):
-    """The hooks of a request, which all copies of it share, and the redirects they may follow."""
+class Chain(Carrier):
+    """The redirects that a request and its copies may follow."""
 
-    __slots__ = ("_pending",)
-
-    def __init__(self, hooks: dict[str, Any]) -> None:
-        super().__init__(hooks)
-        # Threads share it, but none holds a lock: each step on a list is whole.
-        self._pending: list[Redirect] = []
-
-    @classmethod
-    def of(cls, request: requests.PreparedRequest) -> Chain:
-        if not isinstance(request.hooks, Chain):
-            with _making:  # threads that share the request share one chain
-                if not isinstance(request.hooks, Chain):
-                    request.hooks = cls(request.hooks)
-        return request.hooks
-
-    def remember(self, redirect: Redirect) -> None:
-        self._pending.append(redirect)
-        del self._pending[:-_PENDING]
-
-    def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
-        """The redirect that ``request`` follows."""
-        if not self._pending:
-            return None
-        here = threading.get_ident()
-        pending = self._pending.copy()
-        led_here = [one for one in pending if one.url == request.url]
-        # A session may rewrite the URL it is sent to; a request like the first begins anew.
-        rewritten = [
-            one for one in pending if one.thread == here and one.request.url != request.url
-        ]
-        if not (led_here or rewritten):
-            return None
-        # Threads may share one request: where it cannot be told whose redirect is followed, the
-        # longest wait is early for none (P1).
-        return max(led_here or rewritten, key=lambda one: (one.thread == here, one.at))
-
-    def forget(self, redirect: Redirect) -> None:
-        """It is followed."""
-        with contextlib.suppress(ValueError):  # another thread was faster
-            self._pending.remove(redirect)
+    def __init__(self) -> None:
+        self.pending: tuple[Redirect, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
+        return Chain, ()
+
+
+def remember(redirect: Redirect) -> None:
+    """It is handed out."""
+    with _changing:  # threads that share the request share one chain
+        chain = carried(redirect.request, Chain)
+        if chain is None:
+            chain = Chain()
+            hooks_of(redirect.request).append(chain)
+        chain.pending = (*chain.pending, redirect)[-_PENDING:]
+
+
+def forget(redirect: Redirect) -> None:
+    """It is followed."""
+    with _changing:
+        chain = carried(redirect.request, Chain)
+        if chain is not None:
+            chain.pending = tuple(one for one in chain.pending if one is not redirect)
+
+
+def followed_by(request: requests.PreparedRequest) -> Redirect | None:
+    """The redirect that ``request`` follows."""
+    chain = carried(request, Chain)
+    if chain is None or not chain.pending:
+        return None
+    here = threading.get_ident()
+    pending = chain.pending
+    led_here = [one for one in pending if one.url == request.url]
+    # A session may rewrite the URL it is sent to; a request like the first begins anew.
+    rewritten = [one for one in pending if one.thread == here and one.request.url != request.url]
+    if not (led_here or rewritten):
+        return None
+    # Threads may share one request: where it cannot be told whose redirect is followed, the
+    # longest wait is early for none (P1).
+    return max(led_here or rewritten, key=lambda one: (one.thread == here, one.at))
 
 
 class History:
@@ -157,13 +153,9 @@ def next_request(
 
 
 def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
-    """Whether ``upcoming`` leaves the session nothing to decide: a GET or HEAD again, on the origin
-    of ``request``."""
-    return (
-        request.method in ("GET", "HEAD")
-        and upcoming.method == request.method
-        and origin(upcoming.url) == origin(request.url)
-    )
+    """Whether ``upcoming`` leaves the session nothing to decide: the same method, on the origin of
+    ``request``."""
+    return upcoming.method == request.method and origin(upcoming.url) == origin(request.url)
 
 
 def target(response: requests.Response, request: requests.PreparedRequest) -> str | None:
@@ -176,13 +168,3 @@ def target(response: requests.Response, request: requests.PreparedRequest) -> st
     bodiless.raw = BytesIO()
     upcoming = next_request(bodiless, request)
     return None if upcoming is None else upcoming.url
-
-
-def origin(url: str | None) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port (RFC 9110 section 4.3.1)."""
-    parts = urlsplit(url or "")
-    try:
-        port = parts.port
-    except ValueError:  # no port at all: requests says so when it is sent there
-        port = None
-    return parts.scheme, parts.hostname, port or _PORTS.get(parts.scheme)

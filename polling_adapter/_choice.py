@@ -7,37 +7,34 @@ from typing import Any, Literal, TypeAlias
 import requests
 
 from ._call import CallInSteps
+from ._hooks import Carrier, as_list, carried
 from .policy import PollingPolicy
 
 Polling: TypeAlias = PollingPolicy | Literal[False] | CallInSteps
 
 
-class Choice:
-    """A response hook that does nothing but carry ``polling`` to ``send()``, whichever session,
-    thread or process that is called in."""
+class Choice(Carrier):
+    """``polling``, whichever session, thread or process it is sent in."""
 
-    __slots__ = ("polling",)
-
-    def __init__(self, polling: Polling) -> None:
+    def __init__(self, polling: Polling | None) -> None:
         self.polling = polling
 
-    def __call__(self, response: requests.Response, **_: Any) -> None:
-        pass
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A job stays in its process: a pickled request is one of its own.
+        return Choice, (None if isinstance(self.polling, CallInSteps) else self.polling,)
 
 
 def carrying(polling: Polling, hooks: Any, session: requests.Session) -> dict[str, Any]:
     """The ``hooks`` of a request, with ``polling`` among them."""
     # Those of the request take the place of those of the session, as requests merges them.
-    given = (hooks or {}).get("response") or session.hooks["response"]
-    return {"response": [*([given] if callable(given) else given), Choice(polling)]}
+    given = (hooks or {}).get("response") or (session.hooks or {}).get("response")
+    return {**(hooks or {}), "response": [*as_list(given), Choice(polling)]}
 
 
-def carried(request: requests.PreparedRequest) -> Polling | None:
-    """What :func:`carrying` gave to the hooks."""
-    for hook in reversed(request.hooks["response"]):
-        if isinstance(hook, Choice):
-            return hook.polling
-    return None
+def of_request(request: requests.PreparedRequest) -> Polling | None:
+    """What :func:`carrying` gave to its hooks."""
+    choice = carried(request, Choice)
+    return None if choice is None else choice.polling
 
 
 def chosen(polling: Any) -> Polling:

@@ -77,25 +77,19 @@ class Hops:
 
         :raises PollingError: a cap of the policy is reached.
         """
-        return self._call.run(
-            self._call.send,
-            self._session.send,
-            request,
-            preload=not self._stream,
-            stream=True,
-            allow_redirects=False,
-            **self._options(),
-        )
+        options = {"stream": True, "allow_redirects": False, **self._options()}
+        send = self._session.send
+        return self._call.run(self._call.send, send, request, options, not self._stream)
 
     def _when_due(
         self, response: requests.Response, request: requests.PreparedRequest
     ) -> requests.PreparedRequest:
+        due = self._call.redirected(response)
         upcoming = response.next or self._prepared(response, request)
         if upcoming is not request:
             # If there is no adapter for it, requests says so: before any wait.
             self._session.get_adapter(upcoming.url)  # type: ignore[arg-type]
             self._proxies = self._session.rebuild_proxies(upcoming, self._proxies) or None
-        due = self._call.redirected(response)
         if due is not None:
             self._call.wait(due, upcoming, response)
         elif self._redirects >= self._session.max_redirects:

@@ -10,7 +10,7 @@ from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
-from ._choice import Choice
+from ._hooks import has_hooks
 
 if TYPE_CHECKING:
     from ._call import CallInSteps
@@ -54,8 +54,7 @@ class Parcel:
         self._cookies = request._cookies or None
         self._body = request.body
         self._body_position = request._body_position
-        hooks = request.hooks["response"]
-        self._hooks = None if all(isinstance(hook, Choice) for hook in hooks) else request.hooks
+        self._hooks = request.hooks if has_hooks(request) else None
 
     def request(self) -> requests.PreparedRequest:
         """The request, as it was."""

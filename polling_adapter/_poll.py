@@ -106,19 +106,13 @@ class Poll:
     :param spent: what the call has behind it.
     """
 
-    __slots__ = (
-        "_deadline",
-        "_failures",
-        "_random",
-        "_seen",
-        "_total",
-        "_uncounted",
-        "_unusable",
-        "pauses",
-        "policy",
-        "polls",
-        "started",
-    )
+    # What most calls never change is of the class: to make a Poll costs every request.
+    polls = 0
+    pauses = 0
+    _uncounted = 0  # polls that do not count against max_polls
+    _failures = 0  # failed polls in a row
+    _unusable = 0  # Retry-After headers in a row that name no usable time
+    _seen: tuple[tuple[object, int], ...] = ()  # what came, and how often
 
     def __init__(
         self,
@@ -129,13 +123,7 @@ class Poll:
     ) -> None:
         self.policy = policy
         self.started = now
-        self.polls = 0
-        self.pauses = 0
-        self._uncounted = 0  # polls that do not count against max_polls
-        self._failures = 0  # failed polls in a row
-        self._unusable = 0  # Retry-After headers in a row that name no usable time
         self._random = random
-        self._seen: tuple[tuple[object, int], ...] = ()  # what came, and how often
         self._total = total = policy.total_timeout
         self._deadline = None if total is None else now + total
         if spent is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from datetime import datetime, timedelta, timezone
 
 from .clock import SystemClock
@@ -62,7 +62,7 @@ def parse_retry_after(
     return max(0.0, due - (_wall(now) if sent is None else sent))
 
 
-def _seconds(value: str) -> float | None:
+def _seconds(value: str) -> float:
     whole, _, fraction = value.partition(".")
     seconds = float(whole)
     if fraction:
@@ -70,7 +70,7 @@ def _seconds(value: str) -> float | None:
         if fraction[3:].strip("0"):  # rounded up: P1, never early
             milliseconds += 1
         seconds = (seconds * 1000 + milliseconds) / 1000
-    return seconds if math.isfinite(seconds) else None  # more than 300 digits
+    return min(seconds, sys.float_info.max)  # more than 300 digits are infinite
 
 
 def _wall(now: float | None) -> float:

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 #: Of what is inside; one that is newer is refused.
 VERSION = 1
 
+# In seconds, thirty thousand years: whoever asks for more gets this.
+_FAR = 1e12
+
 # RFC 9110 sections 5.6.2 and 9.1: a method is a token
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -49,7 +52,7 @@ class Token(NamedTuple):
     def __str__(self) -> str:
         # The wall clock to the millisecond, rounded up: P1, never early.
         fields = self._replace(
-            due=math.ceil(self.due * 1000) / 1000,
+            due=math.ceil(min(self.due, _FAR) * 1000) / 1000,
             elapsed=round(self.elapsed, 3),
             left=None if self.left is None else round(self.left, 3),
             origin=_origin(self.origin),
@@ -125,7 +128,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_seconds(value: object) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+    return type(value) in (int, float) and 0 <= value <= _FAR  # type: ignore[operator]
 
 
 _CHECKS: dict[str, tuple[Any, str]] = {

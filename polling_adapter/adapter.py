@@ -10,7 +10,18 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
 from ._call import Call
-from ._chain import Chain, History, Redirect, next_request, stays_here, target
+from ._chain import (
+    History,
+    Redirect,
+    followed_by,
+    forget,
+    next_request,
+    remember,
+    stays_here,
+    target,
+)
+from ._hooks import has_hooks
+from ._poll import is_final
 from ._repetition import led, repeats
 from ._retries import Retries
 from .policy import PollingPolicy, checked
@@ -52,18 +63,18 @@ class PollingAdapterMixin(_Base):
 
         :raises PollingError: a cap of the policy is reached.
         """
+        kwargs["stream"] = stream
         call = Call.of(request)
         if call is None:
-            return self._poll(request, stream=stream, **kwargs)
+            return self._poll(request, kwargs)
         if not call.polling:
-            return super().send(request, stream=stream, **kwargs)
-        return call.send(super().send, request, stream=stream, **kwargs)
+            return super().send(request, **kwargs)
+        return call.send(super().send, request, kwargs)
 
-    def _poll(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def _poll(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> requests.Response:
         """Send without a polling session above. The first redirect goes to the session at once,
         which may not follow it; once it does, polls are answered here while they stay here."""
-        chain = Chain.of(request)
-        redirect = chain.followed_by(request)
+        redirect = followed_by(request)
         if redirect is None:
             call = Call(self.policy, request)
             follow = False
@@ -71,12 +82,12 @@ class PollingAdapterMixin(_Base):
             # A call whose time went by in the caller's hands begins anew.
             call = Call(self.policy, request) if redirect.call.is_over else redirect.call
             redirect.wait(call, request)
-            chain.forget(redirect)
+            forget(redirect)
             follow = redirect.request is not request
         preload = follow and not kwargs["stream"]
         send = super().send
-        response = call.run(call.send, send, request, preload=preload, **kwargs)
-        if not response.is_redirect:
+        response = call.run(call.send, send, request, dict(kwargs), preload)
+        if is_final(response.status_code) or not response.is_redirect:
             return response
         history = History()
         while response.is_redirect:
@@ -86,15 +97,15 @@ class PollingAdapterMixin(_Base):
                 upcoming = self._upcoming(call, response, request, kwargs) if follow else None
                 if upcoming is not None:
                     response = dispatch_hook("response", request.hooks, response, **kwargs)
-                    if request.hooks["response"]:  # they may have changed what is copied
+                    if has_hooks(request):  # they may have changed what is copied
                         upcoming = self._upcoming(call, response, request, kwargs) or upcoming
                     history.add(response)
                     call.wait(due, upcoming, response)
                     request = upcoming
-                    response = call.run(call.send, send, request, preload=preload, **kwargs)
+                    response = call.run(call.send, send, request, dict(kwargs), preload)
                     continue
             url = target(response, request)
-            chain.remember(Redirect(request, response, url, due, call))
+            remember(Redirect(request, response, url, due, call))
             break
         if history:
             response.history = list(history)

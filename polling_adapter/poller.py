@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import requests
 from requests.utils import get_netrc_auth
 
-from ._call import CallInSteps, NotYet, printable
+from ._address import printable
+from ._call import CallInSteps, NotYet
 from ._hops import Hops
 from ._parcel import Parcel, Unprepared
 from ._poll import Spent

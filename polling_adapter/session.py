@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Literal
 
 import requests
 
+from ._address import origin
 from ._call import Call, CallInSteps
-from ._chain import Chain, Redirect, origin
-from ._choice import carried, carrying, chosen
+from ._chain import Redirect, followed_by, forget, remember
+from ._choice import carrying, chosen, of_request
 from ._hops import Hops
 from ._poll import is_poll
 from ._repetition import decide_alike, led, repeats
@@ -67,17 +69,19 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
-        choice = carried(request) if polling is None else chosen(polling)
+        choice = of_request(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps) and choice.begun:
             choice = choice.policy  # a request of a job, sent again by hand
         if isinstance(choice, CallInSteps):
             choice.begun = True
             choice.begins_with(request)
-            choice.options = kwargs
-            return choice.run(choice.send, super().send, request, **kwargs)
+            choice.options = dict(kwargs)
+            preload = not kwargs.get("stream", self.stream)
+            kwargs["stream"] = True
+            return choice.run(choice.send, super().send, request, kwargs, preload)
         if choice is False:
             call = Call(self.policy, request, polling=False)
-            return call.run(super().send, request, **kwargs)
+            return call.run(functools.partial(super().send, request, **kwargs))
         return self._call(request, choice or self.policy, kwargs)
 
     def begin(
@@ -114,16 +118,15 @@ class PollingMixin(_Base):
     def _call(
         self, request: requests.PreparedRequest, policy: PollingPolicy, kwargs: dict[str, Any]
     ) -> requests.Response:
-        chain = Chain.of(request)
         call = Call(policy, request)
-        redirect = chain.followed_by(request)
+        redirect = followed_by(request)
         if redirect is not None:  # handed out before, and followed by hand
             call.run(redirect.wait, call, request)
-            chain.forget(redirect)
-        response = call.run(call.send, super().send, request, **kwargs)
+            forget(redirect)
+        response = call.run(call.send, super().send, request, kwargs)
         if response.next is not None:
             due = call.redirected(response)
-            chain.remember(Redirect(response.request, response, response.next.url, due, call))
+            remember(Redirect(response.request, response, response.next.url, due, call))
         return response
 
     def resolve_redirects(
@@ -142,9 +145,12 @@ class PollingMixin(_Base):
 
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
+        call = Call.of(req)
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
+            if call is not None and call.polling and call.answered(resp, req) is not None:
+                call.release(resp)  # within bounds, before requests reads all of it
             return _nothing()
-        call = Call.of(req) or Call(self.policy, req)
+        call = call or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
         if call.polling and not yield_requests:
             return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)

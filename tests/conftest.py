@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from polling_adapter import PollingAdapter, PollingPolicy, PollingSession
+from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, PollingSession
 
 from .fake_clock import FakeClock
 from .server import Server, serving
@@ -42,9 +42,17 @@ def mounted_adapter(policy: PollingPolicy) -> requests.Session:
     return session
 
 
-@pytest.fixture(params=[polling_session, mounted_adapter])
+class MixedSession(PollingMixin, requests.Session):
+    """Over adapters that know nothing of polling."""
+
+
+def mixed_in(policy: PollingPolicy) -> requests.Session:
+    return MixedSession(policy=policy)
+
+
+@pytest.fixture(params=[polling_session, mounted_adapter, mixed_in])
 def connect(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Both ways in: a session with the given policy."""
+    """All ways in: a session with the given policy."""
     opened = []
 
     def connect(policy: PollingPolicy) -> requests.Session:

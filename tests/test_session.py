@@ -51,6 +51,19 @@ class InMemory(HTTPAdapter):
         return self.build_response(request, raw)
 
 
+def test_P6_a_location_that_leads_nowhere_does_not_lose_the_job(
+    server: Server, session: PollingSession
+) -> None:
+    server.script(poll("/work"), poll("file:///x"))
+    with pytest.raises(requests.exceptions.InvalidSchema) as caught:
+        session.post(server.url)
+    found: Any = caught.value
+    assert found.request.url == server.url + "/work"
+    assert found.response.headers["Location"] == "file:///x"
+    server.script(DONE)
+    assert session.resume(found.continuation_token).result().text == "done"
+
+
 # one call
 
 

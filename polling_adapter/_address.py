@@ -1,0 +1,31 @@
+"""What is to know of a URL, and what of it may be shown."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str | None) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port (RFC 9110 section 4.3.1)."""
+    parts = urlsplit(url or "")
+    try:
+        port = parts.port
+    except ValueError:  # no port at all: requests says so when it is sent there
+        port = None
+    return parts.scheme, parts.hostname, port or _PORTS.get(parts.scheme)
+
+
+def printable(url: str | None) -> str:
+    """``url`` without userinfo, which may hold a password (RFC 9110 section 4.2.4)."""
+    try:
+        return without_userinfo(url or "")
+    except ValueError:
+        return "a URL that cannot be read"
+
+
+def without_userinfo(url: str) -> str:
+    """:raises ValueError: it cannot be read."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
