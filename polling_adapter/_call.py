@@ -152,7 +152,7 @@ class Call:
         timeout = options.get("timeout")
         while True:
             before, response = self.response, None
-            options["timeout"] = within(self._poll.left(self._clock.monotonic()), timeout)
+            options["timeout"] = within(self._poll.deadline, self._clock, timeout)
             try:
                 response = send(request, **options)
                 due = self.answered(response, request)

@@ -125,7 +125,7 @@ class Poll:
         self.started = now
         self._random = random
         self._total = total = policy.total_timeout
-        self._deadline = None if total is None else now + total
+        self.deadline = None if total is None else now + total
         if spent is not None:
             self._goes_on(spent, now)
 
@@ -204,7 +204,7 @@ class Poll:
 
     def left(self, now: float) -> float | None:
         """Seconds left of ``total_timeout``; None where there is no limit."""
-        return None if self._deadline is None else max(0.0, self._deadline - now)
+        return None if self.deadline is None else max(0.0, self.deadline - now)
 
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
@@ -223,7 +223,7 @@ class Poll:
         if spent.left is not None:
             allowed = spent.elapsed + spent.left
             self._total = allowed if self._total is None else min(allowed, self._total)
-        self._deadline = None if self._total is None else self.started + self._total
+        self.deadline = None if self._total is None else self.started + self._total
 
     def _saw(self, what: object) -> None:
         # Of few kinds, so a tuple: it is smaller than a dict, and ten thousand calls may wait.

@@ -13,8 +13,9 @@ from ._address import origin
 from ._call import Call, CallInSteps
 from ._chain import Redirect, followed_by, forget, remember
 from ._choice import carrying, chosen, of_request
+from ._hooks import hooks_of
 from ._hops import Hops
-from ._poll import is_poll
+from ._poll import is_final, is_poll
 from ._repetition import decide_alike, led, repeats
 from .adapter import PollingAdapter
 from .policy import PollingPolicy, checked
@@ -69,6 +70,8 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
+        if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
+            return self._send(Call(self.policy, request), request, kwargs)
         choice = of_request(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps) and choice.begun:
             choice = choice.policy  # a request of a job, sent again by hand
@@ -82,7 +85,12 @@ class PollingMixin(_Base):
         if choice is False:
             call = Call(self.policy, request, polling=False)
             return call.run(functools.partial(super().send, request, **kwargs))
-        return self._call(request, choice or self.policy, kwargs)
+        call = Call(choice or self.policy, request)
+        redirect = followed_by(request)
+        if redirect is not None:  # handed out before, and followed by hand
+            call.run(redirect.wait, call, request)
+            forget(redirect)
+        return self._send(call, request, kwargs)
 
     def begin(
         self,
@@ -115,14 +123,9 @@ class PollingMixin(_Base):
         """
         return Poller.resumed(self, token, polling, kwargs)
 
-    def _call(
-        self, request: requests.PreparedRequest, policy: PollingPolicy, kwargs: dict[str, Any]
+    def _send(
+        self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
     ) -> requests.Response:
-        call = Call(policy, request)
-        redirect = followed_by(request)
-        if redirect is not None:  # handed out before, and followed by hand
-            call.run(redirect.wait, call, request)
-            forget(redirect)
         response = call.run(call.send, super().send, request, kwargs)
         if response.next is not None:
             due = call.redirected(response)
@@ -145,12 +148,11 @@ class PollingMixin(_Base):
 
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
-        call = Call.of(req)
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
-            if call is not None and call.polling and call.answered(resp, req) is not None:
-                call.release(resp)  # within bounds, before requests reads all of it
+            if not is_final(resp.status_code):
+                _let_go(resp, req)
             return _nothing()
-        call = call or Call(self.policy, req)
+        call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
         if call.polling and not yield_requests:
             return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
@@ -214,6 +216,13 @@ class PollingSession(PollingMixin, requests.Session):
         super().__init__(policy=policy)
         self.mount("https://", PollingAdapter(policy=self.policy))
         self.mount("http://", PollingAdapter(policy=self.policy))
+
+
+def _let_go(resp: requests.Response, req: requests.PreparedRequest) -> None:
+    """What is asked again is read within bounds, before requests reads all of it."""
+    call = Call.of(req)
+    if call is not None and call.polling and call.answered(resp, req) is not None:
+        call.release(resp)
 
 
 def _nothing() -> Generator[requests.Response, None, None]:
