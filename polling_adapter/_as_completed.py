@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 
-from .clock import SystemClock
+from .clock import sleep_unless
 from .exceptions import PollingTimeout
 from .poller import Poller
 
@@ -32,10 +32,14 @@ def as_completed(
     :param max_workers: so many threads send requests.
     :param timeout: seconds from the first ``next()`` on; None: no limit.
     :raises PollingTimeout: ``timeout`` is over, and some are not done; they can be polled further.
-    :raises ValueError: ``max_workers`` is less than 1.
+    :raises TypeError: ``max_workers`` is no whole number.
+    :raises ValueError: it is less than 1.
     """
+    refused = f"max_workers={max_workers!r} is not accepted: it takes a whole number, 1 or more"
+    if isinstance(max_workers, bool) or not isinstance(max_workers, int):
+        raise TypeError(refused)
     if max_workers < 1:
-        raise ValueError(f"max_workers={max_workers!r} is not accepted: it takes 1 or more")
+        raise ValueError(refused)
     return _completed(list(dict.fromkeys(pollers)), max_workers, timeout)
 
 
@@ -68,6 +72,9 @@ class _Workers:
         self._lock = threading.Lock()
         self._done: SimpleQueue[Poller | BaseException | None] = SimpleQueue()
         self._ended = threading.Event()
+        self._told = self._done.put
+        self._given: set[Poller] = set()
+        self._pollers = pollers
         for poller in pollers:
             self._put_back(poller)
         self._threads = [
@@ -76,26 +83,34 @@ class _Workers:
         ]
 
     def __enter__(self) -> _Workers:
+        for poller in self._pollers:
+            poller.watch(self._told)  # cancelled, it is done before it is due
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
+        for poller in self._pollers:
+            poller.unwatch(self._told)
         if kind is not PollingTimeout:  # whoever has no more time does not wait for an answer
             for thread in self._threads:
                 thread.join()
 
     def next_done(self) -> Poller | None:
         """The next that is done; None where the time is over."""
-        left = self._until - self._clock.monotonic()
-        try:
-            done = self._done.get(timeout=None if math.isinf(left) else max(0.0, left))
-        except Empty:
-            return None
-        if isinstance(done, BaseException):
-            raise done
-        return done
+        while True:
+            left = self._until - self._clock.monotonic()
+            try:
+                done = self._done.get(timeout=min(max(0.0, left), threading.TIMEOUT_MAX))
+            except Empty:
+                return None
+            if isinstance(done, BaseException):
+                raise done
+            if done not in self._given:  # one that is cancelled is told of by its worker too
+                if done is not None:
+                    self._given.add(done)
+                return done
 
     def _work(self) -> None:
         try:
@@ -127,9 +142,5 @@ class _Workers:
 
     def _wait(self, until: float) -> None:
         seconds = until - self._clock.monotonic()
-        if seconds <= 0:
-            return
-        if isinstance(self._clock, SystemClock):
-            self._clock.sleep_unless(self._ended, seconds)
-        else:
-            self._clock.sleep(seconds)
+        if seconds > 0:
+            sleep_unless(self._ended, seconds, self._clock)

@@ -189,9 +189,9 @@ class Poll:
         self.pauses += 1
         self.polls += due.poll
         if due.jitter:
-            seconds += seconds * policy.jitter * self._random()
-        if left is not None:  # the jitter, unlike the server, can do with less
-            seconds = min(seconds, left)
+            extra = seconds * policy.jitter * self._random()
+            # the jitter, unlike the server, can do with less: the request needs time as well
+            seconds += extra if left is None else min(extra, (left - seconds) / 2)
         return Pause(seconds, now + seconds)
 
     def overdue(self, now: float) -> GiveUp | None:

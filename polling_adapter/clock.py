@@ -36,12 +36,6 @@ class SystemClock:
         while (left := due - time.monotonic()) > 0:
             time.sleep(min(left, _LONGEST))
 
-    def sleep_unless(self, ended: threading.Event, seconds: float) -> None:
-        """As :meth:`sleep`, but wake up when ``ended`` is set."""
-        due = time.monotonic() + seconds
-        while (left := due - time.monotonic()) > 0 and not ended.wait(min(left, _LONGEST)):
-            pass
-
     def __repr__(self) -> str:
         return "SystemClock()"
 
@@ -50,3 +44,13 @@ class SystemClock:
 
     def __hash__(self) -> int:
         return hash(SystemClock)
+
+
+def sleep_unless(ended: threading.Event, seconds: float, clock: Clock) -> None:
+    """Sleep by ``clock``, but wake up when ``ended`` is set, if it is the clock of this machine."""
+    if not isinstance(clock, SystemClock):
+        clock.sleep(seconds)
+        return
+    due = time.monotonic() + seconds
+    while (left := due - time.monotonic()) > 0 and not ended.wait(min(left, _LONGEST)):
+        pass

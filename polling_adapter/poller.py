@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +16,7 @@ from ._hops import Hops
 from ._parcel import Parcel, Unprepared
 from ._poll import Spent
 from ._token import Token
+from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout
 from .policy import PollingPolicy
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
 # 6265 section 4.2)
 _CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
+
+
+_watching = threading.Lock()
 
 
 class Poller:
@@ -45,6 +49,7 @@ class Poller:
         "_outcome",
         "_parcel",
         "_session",
+        "_watchers",
     )
 
     def __init__(self, session: PollingMixin, call: CallInSteps, parcel: Unprepared) -> None:
@@ -55,6 +60,7 @@ class Poller:
         self._at = 0.0  # when it may be sent, by the monotonic clock
         self._outcome: Any = None  # the response, or the error that ended the job
         self._cancelled = False
+        self._watchers: tuple[Callable[[Poller], object], ...] = ()
         self._lock = threading.Lock()  # held while a request is sent, never while one is waited for
 
     @classmethod
@@ -69,7 +75,7 @@ class Poller:
         poller = cls(session, CallInSteps(policy), Unprepared(method, url, kwargs))
         poller.poll()
         error = poller._outcome
-        if isinstance(error, Exception) and not isinstance(error, PollingError):
+        if isinstance(error, Exception) and not poller._is_begun():
             raise error
         return poller
 
@@ -122,10 +128,9 @@ class Poller:
         :raises requests.RequestException: what ended the job.
         """
         self._wait(timeout)
-        outcome = self._outcome
-        if isinstance(outcome, Exception):
-            raise outcome
-        response: requests.Response = outcome
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        response: requests.Response = self._outcome
         return response
 
     def exception(self, timeout: float | None = None) -> Exception | None:
@@ -134,13 +139,16 @@ class Poller:
         return self._outcome if isinstance(self._outcome, Exception) else None
 
     def cancel(self) -> bool:
-        """Send no more requests.
+        """Send no more requests. Whoever waits for the result wakes up, where the policy's clock is
+        that of this machine.
 
         :return: False where the job is done already. It can still be resumed by its token.
         """
         if self.done():
             return self._cancelled
         self._cancelled = True
+        for told in self._watchers:
+            told(self)
         return True
 
     def cancelled(self) -> bool:
@@ -175,8 +183,9 @@ class Poller:
         """
         if isinstance(headers, str):
             raise TypeError(f"headers={headers!r} is not accepted: it takes a collection of names")
-        if isinstance(self._outcome, PollingError) and self._outcome.continuation_token:
-            return self._outcome.continuation_token
+        token: str | None = getattr(self._outcome, "continuation_token", None)
+        if token is not None:  # of an error
+            return token
         if isinstance(self._outcome, requests.Response):
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
         return str(self._call.token(self._parcel.request(), self._at, tuple(headers)))
@@ -205,23 +214,47 @@ class Poller:
         self._send_and_release()
         return True
 
+    def watch(self, told: Callable[[Poller], object]) -> None:
+        """Call ``told`` when this is cancelled."""
+        with _watching:
+            self._watchers = (*self._watchers, told)
+
+    def unwatch(self, told: Callable[[Poller], object]) -> None:
+        """Call it no more."""
+        with _watching:
+            self._watchers = tuple(other for other in self._watchers if other != told)
+
     def _wait(self, timeout: float | None) -> None:
         """Wait and poll until the job is done."""
+        woken = threading.Event()
+
+        def wake(_: Poller) -> None:
+            woken.set()
+
+        self.watch(wake)
+        try:
+            self._poll_until_done(timeout, woken)
+        finally:
+            self.unwatch(wake)
+        if self._cancelled:
+            raise CancelledError
+
+    def _poll_until_done(self, timeout: float | None, woken: threading.Event) -> None:
         clock = self.policy.clock
         until = None if timeout is None else clock.monotonic() + timeout
         left = timeout
         while not self.done():
             wait = self.wait_seconds
             if left is not None and wait > left:
-                clock.sleep(max(0.0, left))
-                self._give_up_waiting(timeout)
-            clock.sleep(wait)
+                sleep_unless(woken, max(0.0, left), clock)
+                if not self.done():
+                    self._give_up_waiting(timeout)
+                return
+            sleep_unless(woken, wait, clock)
             if not self.poll_alone(left):
                 self._give_up_waiting(timeout)
             if until is not None:
                 left = max(0.0, until - clock.monotonic())
-        if self._cancelled:
-            raise CancelledError
 
     def _send_and_release(self) -> None:
         try:
@@ -229,6 +262,10 @@ class Poller:
                 self._send()
         finally:
             self._lock.release()
+
+    def _is_begun(self) -> bool:
+        """Whether there is anything to ask for: something was answered, or a limit is reached."""
+        return self._call.response is not None or isinstance(self._outcome, PollingError)
 
     def _send(self) -> None:
         """Send one request, and see what comes of it."""
@@ -243,7 +280,6 @@ class Poller:
             self._goes_on_with(not_yet.request, not_yet.at)
         except Exception as error:  # it is the result's to raise it
             self._outcome = error
-        self._call.comes_to_rest()
 
     def _answer(self) -> requests.Response:
         if isinstance(self._parcel, Unprepared):
@@ -264,6 +300,7 @@ class Poller:
         self._following()  # while the options are known
         self._parcel = Parcel(request)
         self._at = at
+        self._call.comes_to_rest()
 
     def _resume(self, token: Token) -> None:
         try:
@@ -288,7 +325,10 @@ def _as_redirected(session: PollingMixin, token: Token, kwargs: dict[str, Any]) 
     """The arguments of a request that goes where redirects have led: the session adds to it what
     requests would have left in it."""
     headers: dict[str, Any] = dict(token.headers)
-    kwargs = {**kwargs, "params": kwargs.get("params") or dict.fromkeys(session.params)}
+    params = kwargs.get("params") or {}
+    if isinstance(params, Mapping) and isinstance(session.params, Mapping):
+        params = {**dict.fromkeys(session.params), **params}
+    kwargs = {**kwargs, "params": params}
     if session.should_strip_auth(token.origin, token.url):
         headers = {**dict.fromkeys(_CREDENTIALS), **headers}
         if kwargs.get("auth") is None:

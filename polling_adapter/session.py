@@ -104,7 +104,8 @@ class PollingMixin(_Base):
 
         :param polling: another policy for this job.
         :return: what asks for the result, whenever the caller wants to.
-        :raises requests.RequestException: no answer came, so there is nothing to ask for.
+        :raises requests.RequestException: no answer came, so there is nothing to ask for; any other
+            error is the result's.
         """
         policy = self.policy if polling is None else checked(polling)
         return Poller.begun(self, policy, method, url, kwargs)

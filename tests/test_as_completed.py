@@ -173,6 +173,35 @@ def test_a_cancelled_one_is_done(server: Server, session: PollingSession) -> Non
     assert len(server.seen) == 1
 
 
+def test_one_that_is_cancelled_meanwhile_is_done_at_once(
+    server: Server, session: PollingSession
+) -> None:
+    server.answer = lambda seen: poll("/work", "60") if seen.method == "POST" else DONE
+    pollers = [session.begin("POST", server.url) for _ in range(3)]
+    started = time.monotonic()
+    threading.Timer(0.1, lambda: [poller.cancel() for poller in pollers]).start()
+    assert set(as_completed(pollers, max_workers=2)) == set(pollers)
+    assert time.monotonic() - started < 10
+    assert workers() == []
+
+
+@pytest.mark.parametrize("timeout", [1e10, 1e300])
+def test_a_timeout_longer_than_any_wait(
+    server: Server, session: PollingSession, timeout: float
+) -> None:
+    server.script(poll("/work"), DONE)
+    poller = session.begin("POST", server.url)
+    assert list(as_completed([poller], timeout=timeout)) == [poller]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError), ("8", TypeError)]
+)
+def test_a_number_of_workers_that_is_none(wrong: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="max_workers=.* is not accepted"):
+        as_completed([], max_workers=wrong)
+
+
 def test_a_fake_clock_makes_it_instant(server: Server, clock: FakeClock) -> None:
     server.answer = takes("600", 5)
     with PollingSession(policy=FAST.replace(clock=clock, total_timeout=None)) as session:

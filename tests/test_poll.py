@@ -88,7 +88,8 @@ def test_P1_P2_jitter_only_adds(random: float) -> None:
 
 def test_jitter_gives_way_to_the_deadline() -> None:
     policy = PLAIN.replace(jitter=1, total_timeout=10.5)
-    assert followed(poll_of(policy, random=0.9), redirect("10")) == Pause(10.5, NOW + 10.5)
+    assert followed(poll_of(policy, random=0.9), redirect("10")) == Pause(10.25, NOW + 10.25)
+    assert followed(poll_of(policy, random=0.9), redirect("10.5")) == Pause(10.5, NOW + 10.5)
 
 
 def test_min_wait_is_the_floor() -> None:

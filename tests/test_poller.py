@@ -142,6 +142,44 @@ def test_no_answer_to_the_start_is_raised_at_once(server: Server, session: Polli
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "ends", "kwargs"),
+    [
+        (poll("file:///x"), requests.exceptions.InvalidSchema, {}),
+        (poll("http://127.0.0.1:99999/"), requests.exceptions.InvalidURL, {}),
+        (again(), requests.exceptions.UnrewindableBodyError, {"data": iter([b"work"])}),
+        (
+            poll("/work"),
+            ZeroDivisionError,
+            {"polling": FAST.replace(on_wait=lambda wait: 1 / 0)},
+        ),
+        (Reply(302, {"Location": "/other"}), requests.TooManyRedirects, {}),
+    ],
+)
+def test_P6_an_answer_that_cannot_be_followed_is_the_jobs(
+    server: Server,
+    session: PollingSession,
+    answer: Reply,
+    ends: type[Exception],
+    kwargs: dict[str, Any],
+) -> None:
+    """The work has begun: whoever began it gets what there is to know of it."""
+    session.max_redirects = 0
+    server.script(answer)
+    poller = session.begin("POST", server.url, **kwargs)
+    assert isinstance(poller.exception(), ends)
+    with pytest.raises(ends):
+        poller.result()
+
+
+def test_P9_the_response_of_a_job_pickles(server: Server) -> None:
+    policy = FAST.replace(on_wait=lambda wait: None)
+    with PollingSession(policy=policy) as session:
+        server.script(DONE)
+        response = session.begin("GET", server.url).result()
+        assert pickle.loads(pickle.dumps(response)).text == "done"
+
+
 def test_P8_limits_end_the_job_not_the_start(server: Server, session: PollingSession) -> None:
     server.script(poll("/work", "86400"))
     poller = session.begin("POST", server.url)
@@ -214,6 +252,20 @@ def test_cancelled(server: Server, session: PollingSession) -> None:
     finished = session.begin("POST", server.url)
     assert not finished.cancel()
     assert not finished.cancelled()
+
+
+def test_cancelling_wakes_whoever_waits(server: Server) -> None:
+    server.script(poll("/work", "60"))
+    with PollingSession(policy=FAST) as session, ThreadPoolExecutor() as pool:
+        poller = session.begin("POST", server.url)
+        waiting = [pool.submit(poller.result, timeout) for timeout in (None, 50, 99)]
+        time.sleep(0.1)
+        started = time.monotonic()
+        assert poller.cancel()
+        for one in waiting:
+            with pytest.raises(CancelledError):
+                one.result()
+        assert time.monotonic() - started < 10
 
 
 def test_the_body_of_the_result_is_read_unless_it_is_streamed(
@@ -489,6 +541,21 @@ def test_credentials_are_for_the_origin_that_the_job_began_at(
     (seen,) = elsewhere.seen
     assert seen.path == "/"
     assert not {"authorization", "Authorization", "Proxy-Authorization", "Cookie"} & {*seen.headers}
+
+
+@pytest.mark.parametrize(
+    ("params", "sent"),
+    [(None, "/work?x=1"), ({"z": 2}, "/work?x=1&z=2"), ([("z", 2)], "/work?x=1&z=2")],
+)
+def test_params_of_the_session_are_not_added_again(
+    server: Server, session: PollingSession, params: Any, sent: str
+) -> None:
+    """A Location has what it needs."""
+    session.params = {"k": "v"}
+    server.script(poll("/work?x=1"), DONE)
+    token = session.begin("POST", server.url).continuation_token()
+    session.resume(token, params=params).result()
+    assert server.asked == ["POST /?k=v", f"GET {sent}"]
 
 
 def test_what_the_caller_says_again_is_sent_wherever_it_leads(
