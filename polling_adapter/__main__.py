@@ -107,8 +107,12 @@ def _seconds(text: str) -> float:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:  # [ without ]
+        good = False
+    if not good:
         raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address of a server")
     return text
 

@@ -18,7 +18,17 @@ _lock = threading.Lock()
 _wanted: dict[object, PollingPolicy] = {}
 
 
-class InstalledSession(PollingSession):
+class _LikeSession(type):
+    """Sessions that exist already, and classes derived before, are still those of requests."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, _genuine)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, _genuine)
+
+
+class InstalledSession(PollingSession, metaclass=_LikeSession):
     """What ``requests.Session`` is while polling is installed."""
 
     def __init__(self, policy: PollingPolicy | None = None) -> None:

@@ -162,7 +162,7 @@ class Poll:
         """
         self._saw(what)
         if timed_out and self.left(now) == 0:
-            return self._out_of_time(what)
+            return self._out_of_time(f"{what}: 0 s are left")
         if not self._survives(method):
             return None
         return self._due_after_failure(what, None, now, 0)

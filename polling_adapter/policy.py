@@ -131,10 +131,10 @@ class PollingPolicy:
         accepted = f"a collection of {kind.__name__}"
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise self._refused(name, accepted, TypeError)
-        items = frozenset(value)
+        items = list(value)
         if any(isinstance(item, bool) or not isinstance(item, kind) for item in items):
             raise self._refused(name, accepted, TypeError)
-        return items
+        return frozenset(items)
 
     def _freeze(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

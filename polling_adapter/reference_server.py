@@ -35,6 +35,10 @@ _clock = SystemClock()
 _BODY_LIMIT = 1_000_000
 
 
+# What a browser asks before it sends what is no simple request (Fetch standard, CORS protocol)
+_PREFLIGHT = {"Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "*"}
+
+
 class Reply(NamedTuple):
     """What is sent: a status, a content as JSON, and headers."""
 
@@ -45,13 +49,16 @@ class Reply(NamedTuple):
 
 def reply_to(works: Works, method: str, target: str) -> Reply:
     """The reply to a request for ``target``, its path and query."""
-    url = urlsplit(target)
+    try:
+        url = urlsplit(target)
+    except ValueError:  # [ without ]
+        return _error(HTTPStatus.BAD_REQUEST, "the target of the request cannot be read")
     for pattern, methods, reply in _ROUTES:
         path = re.fullmatch(pattern, url.path)
         if path is None:
             continue
         if method == "OPTIONS":
-            return Reply(HTTPStatus.NO_CONTENT, None, {"Access-Control-Allow-Methods": "GET, POST"})
+            return Reply(HTTPStatus.NO_CONTENT, None, _PREFLIGHT)
         if method not in methods:
             allowed = ", ".join(methods)
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"this takes {allowed}", Allow=allowed)
@@ -138,7 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _skip_body(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _BODY_LIMIT:
+        readable = re.fullmatch("[0-9]{1,9}", length) and int(length) <= _BODY_LIMIT
+        if "Transfer-Encoding" in self.headers or not readable:
             self.close_connection = True  # what follows on it is not the next request
         else:
             self.rfile.read(int(length))

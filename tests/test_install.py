@@ -86,6 +86,20 @@ def test_sessions_that_exist_stay_as_they_are(server: Server) -> None:
             session.get(server.url)
 
 
+def test_sessions_that_exist_are_sessions_still() -> None:
+    class Derived(requests.Session):
+        pass
+
+    with requests.Session() as before, Derived() as derived, installed():
+        assert isinstance(before, requests.Session)
+        assert isinstance(derived, requests.Session)
+        assert issubclass(Derived, requests.Session)
+        assert not isinstance(requests, requests.Session)
+        with requests.Session() as after:
+            assert isinstance(after, requests.Session)
+            assert isinstance(after, PollingSession)
+
+
 def test_P9_its_sessions_pickle() -> None:
     with installed(FAST):
         pickled = pickle.dumps(requests.Session())

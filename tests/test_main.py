@@ -94,6 +94,7 @@ def test_the_demo_says_what_went_wrong(server: Server, capsys: pytest.CaptureFix
         ["demo", "--duration", "soon"],
         ["demo", "--url", "ftp://x"],
         ["demo", "--url", "x"],
+        ["demo", "--url", "http://[::1"],
         ["serve", "--port", "65536"],
         ["serve", "--port", "http"],
         ["serve", "--log-level", "loud"],
@@ -106,7 +107,9 @@ def test_what_makes_no_sense_is_told(
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "error: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "error: " in told
+    assert "invalid _" not in told  # no name of a function
 
 
 @pytest.fixture

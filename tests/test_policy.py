@@ -67,7 +67,7 @@ def test_two_limits_that_contradict_each_other() -> None:
         PollingPolicy(min_wait=5, retry_after_max=3)
 
 
-@pytest.mark.parametrize("value", [429, "429", ["429"], [True], None, b"429"])
+@pytest.mark.parametrize("value", [429, "429", ["429"], [True], [[429]], None, b"429"])
 def test_what_are_no_statuses(value: Any) -> None:
     with pytest.raises(TypeError, match="retry_statuses=.* it takes a collection of int"):
         PollingPolicy(retry_statuses=value)

@@ -90,6 +90,7 @@ def test_a_browser_may_ask(reference: ReferenceServer) -> None:
     response = requests.options(f"{reference.url}/start_work", timeout=5)
     assert response.status_code == 204
     assert response.headers["Access-Control-Allow-Methods"] == "GET, POST"
+    assert response.headers["Access-Control-Allow-Headers"] == "*"
     assert "Content-Length" not in response.headers
 
 
@@ -109,6 +110,25 @@ def test_bodies_do_no_harm_to_the_requests_behind_them(reference: ReferenceServe
             response = session.post(start, data=body, allow_redirects=False)
             assert response.status_code == 303
             assert session.get(f"{reference.url}/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        ("POST /start_work HTTP/1.1\r\nContent-Length: -5", 303),
+        ("POST /start_work HTTP/1.1\r\nContent-Length: \xb2", 303),
+        ("POST /start_work HTTP/1.1\r\nContent-Length: " + "9" * 5000, 303),
+        ("GET http://[::1/health HTTP/1.1", 400),
+    ],
+)
+def test_what_cannot_be_read_is_answered(
+    reference: ReferenceServer, start: str, status: int
+) -> None:
+    address = reference.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=5) as connection:
+        connection.sendall(f"{start}\r\nHost: x\r\n\r\n".encode("latin-1"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 %d " % status)
+    assert requests.get(f"{reference.url}/health", timeout=5).status_code == 200
 
 
 def test_one_line_for_each_request(
