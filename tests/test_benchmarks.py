@@ -22,7 +22,7 @@ def test_a_figure_knows_whether_its_goal_is_met() -> None:
 
 
 def test_it_measures_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for peer in ("aiohttp", "httpx", "tenacity", "requests_futures"):
+    for peer in ("aiohttp", "httpx", "httpx_retries", "tenacity", "requests_futures"):
         pytest.importorskip(peer)
     from .benchmarks.__main__ import main
 

@@ -23,7 +23,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Row]]] = {
     "imports": imports.measure,
     "jobs": jobs.measure,
 }
-PEERS = ("requests", "urllib3", "httpx", "aiohttp", "tenacity", "requests-futures")
+PEERS = ("requests", "urllib3", "httpx", "httpx-retries", "aiohttp", "tenacity", "requests-futures")
 
 
 def machine() -> dict[str, str]:

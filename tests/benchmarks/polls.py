@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,10 +14,12 @@ import httpx
 import requests
 import tenacity
 import urllib3
+from httpx_retries import RetryTransport
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession
 
 from .measure import Row, cpu_of_each, rows
+from .niquests_peer import niquests_peer
 from .server import serving
 
 NOW = PollingPolicy(min_wait=0, jitter=0)
@@ -71,12 +74,19 @@ def measure(quick: bool) -> list[Row]:
         "PollingSession, same address": "<= 0.40",
         "mounted adapter, same address": "<= 0.40",
     }
-    with serving() as url:
+    with serving() as url, ExitStack() as peers:
         stock = requests.Session()
         stock.max_redirects = 10**6
         ours, adapter, cookies = PollingSession(policy=NOW), mounted(), PollingSession(policy=NOW)
         pool = urllib3.PoolManager()
-        client = httpx.Client(follow_redirects=True, max_redirects=10**6)
+        client, retrying = (
+            httpx.Client(transport=transport, follow_redirects=True, max_redirects=10**6)
+            for transport in (None, RetryTransport())
+        )
+        others: dict[str, Callable[[], object]] = {}
+        if not quick:
+            peer = peers.enter_context(niquests_peer())
+            others[peer.name] = lambda: peer.get(f"{url}/redirect/{polls}")
         taken = cpu_of_each(
             {
                 STOCK: lambda: stock.get(f"{url}/redirect/{polls}"),
@@ -90,6 +100,8 @@ def measure(quick: bool) -> list[Row]:
                     for _ in range(polls + 1)
                 ],
                 "httpx": lambda: client.get(f"{url}/redirect/{polls}"),
+                "httpx-retries": lambda: retrying.get(f"{url}/redirect/{polls}"),
+                **others,
                 "aiohttp": with_aiohttp(f"{url}/redirect/{polls}", polls),
                 "a loop with tenacity": with_tenacity(f"{url}/same/{polls}"),
                 "http.client, the floor": with_http_client(f"{url}/same/{polls}", polls),
@@ -97,7 +109,7 @@ def measure(quick: bool) -> list[Row]:
             per=polls,
             rounds=rounds,
         )
-        for session in (stock, ours, adapter, cookies, client):
+        for session in (stock, ours, adapter, cookies, client, retrying):
             session.close()
         pool.clear()
     # requests looks through all of them at every redirect
