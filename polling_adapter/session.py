@@ -73,15 +73,10 @@ class PollingMixin(_Base):
         if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
             return self._send(Call(self.policy, request), request, kwargs)
         choice = of_request(request) if polling is None else chosen(polling)
-        if isinstance(choice, CallInSteps) and choice.begun:
-            choice = choice.policy  # a request of a job, sent again by hand
         if isinstance(choice, CallInSteps):
-            choice.begun = True
-            choice.begins_with(request)
-            choice.options = dict(kwargs)
-            preload = not kwargs.get("stream", self.stream)
-            kwargs["stream"] = True
-            return choice.run(choice.send, super().send, request, kwargs, preload)
+            if not choice.begun:
+                return self._begin(choice, request, kwargs)
+            choice = choice.policy  # a request of a job, sent again by hand
         if choice is False:
             call = Call(self.policy, request, polling=False)
             return call.run(functools.partial(super().send, request, **kwargs))
@@ -123,6 +118,16 @@ class PollingMixin(_Base):
         :raises ValueError: the token is damaged or of a newer version, or its request needs a body.
         """
         return Poller.resumed(self, token, polling, kwargs)
+
+    def _begin(
+        self, call: CallInSteps, request: requests.PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        call.begun = True
+        call.begins_with(request)
+        call.options = dict(kwargs)
+        preload = not kwargs.get("stream", self.stream)
+        kwargs["stream"] = True
+        return call.run(call.send, super().send, request, kwargs, preload)
 
     def _send(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
