@@ -50,6 +50,10 @@ def mixed_in(policy: PollingPolicy) -> requests.Session:
     return MixedSession(policy=policy)
 
 
+# Where real seconds go by: the mixin over adapters of others adds nothing there.
+both_ways = pytest.mark.parametrize("connect", [polling_session, mounted_adapter], indirect=True)
+
+
 @pytest.fixture(params=[polling_session, mounted_adapter, mixed_in])
 def connect(request: pytest.FixtureRequest) -> Iterator[Open]:
     """All ways in: a session with the given policy."""

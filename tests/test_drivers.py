@@ -728,19 +728,3 @@ def test_an_endless_body_costs_a_bounded_number_of_bytes(server: Server, connect
     assert connect(FAST).get(server.url).text == "done"
     assert server.connections == 3
     assert server.sent < 20_000_000  # what fits into the sockets' buffers
-
-
-@pytest.mark.parametrize("status", [303, 429])
-def test_a_body_that_drips_cannot_outlast_the_call(
-    server: Server, connect: Open, status: int
-) -> None:
-    def drip() -> Iterator[bytes]:
-        for _ in range(100):
-            time.sleep(0.05)
-            yield b"x"
-
-    server.script(poll("/work"), Reply(status, {"Location": "/work", "Retry-After": "0"}, drip))
-    started = time.monotonic()
-    with pytest.raises(PollingTimeout):
-        connect(FAST.replace(total_timeout=0.5, min_wait=0.1)).get(server.url)
-    assert time.monotonic() - started < 3

@@ -17,7 +17,7 @@ import requests
 
 from polling_adapter import PollingPolicy, PollingSession, install, installed, uninstall
 
-from .conftest import Open
+from .conftest import Open, both_ways
 from .server import DONE, Reply, Seen, Server, poll
 from .soak import sockets
 
@@ -101,6 +101,7 @@ def test_an_interrupted_wait_leaves_nothing_behind(server: Server, connect: Open
     assert server.connections == 1
 
 
+@both_ways
 def test_a_waiting_call_keeps_no_lock_and_no_connection(server: Server, connect: Open) -> None:
     session = connect(FAST)
     adapter = session.get_adapter(server.url)

@@ -13,7 +13,7 @@ from polling_adapter import PollingPolicy, PollingSession
 from polling_adapter._works import Works
 from polling_adapter.reference_server import ReferenceServer
 
-from .conftest import Open
+from .conftest import Open, both_ways
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def test_health(reference: ReferenceServer) -> None:
     assert requests.head(f"{reference.url}/health", timeout=5).content == b""
 
 
+@both_ways
 def test_a_work(reference: ReferenceServer, connect: Open) -> None:
     response = connect(PollingPolicy(jitter=0)).post(f"{reference.url}/start_work?duration=2")
     result = response.json()
@@ -149,6 +150,7 @@ def test_many_at_once(reference: ReferenceServer) -> None:
     assert reference.nb_early_call == 0
 
 
+@both_ways
 def test_P6_killed_and_started_again_in_the_middle(connect: Open) -> None:
     """The works are kept: the call goes on as if nothing had been."""
     with ReferenceServer() as first, ThreadPoolExecutor(1) as pool:
