@@ -256,9 +256,9 @@ def test_a_body_longer_than_it_says_does_not_answer_the_next_request(connect: Op
         thread.join()
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("status", "first"), [(303, True), (303, False), (429, False)])
 def test_a_body_that_drips_never_outlasts_the_call(
-    server: Server, connect: Open, first: bool
+    server: Server, connect: Open, status: int, first: bool
 ) -> None:
     """By more than one read, which ends with the socket's timeout."""
 
@@ -267,7 +267,7 @@ def test_a_body_that_drips_never_outlasts_the_call(
             time.sleep(0.05)
             yield b"x"
 
-    dripping = Reply(303, {"Location": "/work", "Retry-After": "0"}, drip)
+    dripping = Reply(status, {"Location": "/work", "Retry-After": "0"}, drip)
     server.script(*([] if first else [poll("/work")]), dripping)
     started = time.monotonic()
     with pytest.raises(PollingError):
