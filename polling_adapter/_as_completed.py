@@ -72,8 +72,8 @@ class _Workers:
         self._lock = threading.Lock()
         self._done: SimpleQueue[Poller | BaseException | None] = SimpleQueue()
         self._ended = threading.Event()
-        self._told = self._done.put
-        self._given: set[Poller] = set()
+        self._tell_done = self._done.put
+        self._yielded: set[Poller] = set()
         self._pollers = pollers
         for poller in pollers:
             self._put_back(poller)
@@ -84,7 +84,9 @@ class _Workers:
 
     def __enter__(self) -> _Workers:
         for poller in self._pollers:
-            poller.watch(self._told)  # cancelled, it is done before it is due
+            poller.watch(self._tell_done)  # cancelled, it is done before it is due
+            if poller.done():  # since it was looked at
+                self._tell_done(poller)
         for thread in self._threads:
             thread.start()
         return self
@@ -92,7 +94,7 @@ class _Workers:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         for poller in self._pollers:
-            poller.unwatch(self._told)
+            poller.unwatch(self._tell_done)
         if kind is not PollingTimeout:  # whoever has no more time does not wait for an answer
             for thread in self._threads:
                 thread.join()
@@ -105,11 +107,12 @@ class _Workers:
                 done = self._done.get(timeout=min(max(0.0, left), threading.TIMEOUT_MAX))
             except Empty:
                 return None
+            if done is None:
+                return None
             if isinstance(done, BaseException):
                 raise done
-            if done not in self._given:  # one that is cancelled is told of by its worker too
-                if done is not None:
-                    self._given.add(done)
+            if done not in self._yielded:  # one that is cancelled is told of by its worker too
+                self._yielded.add(done)
                 return done
 
     def _work(self) -> None:

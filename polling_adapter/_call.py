@@ -10,40 +10,26 @@ import logging
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from traceback import walk_tb
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import requests
-from requests.hooks import dispatch_hook
 from requests.utils import rewind_body
 
 from ._address import printable, without_userinfo
 from ._body import release
+from ._endings import complete, ended
+from ._failures import FAILURES, is_raised_by_a_hook
 from ._hooks import hooks_of
-from ._poll import Answer, Due, GiveUp, Limit, Poll, Spent, is_final, is_poll
+from ._poll import Answer, Due, GiveUp, Poll, Spent, is_final
 from ._repetition import Led
 from ._timeout import within
 from ._token import Token
-from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from .exceptions import PollingError
 from .policy import PollingPolicy, Wait
 
 logger = logging.getLogger("polling_adapter")
 
 Result = TypeVar("Result")
-
-_ERRORS: dict[Limit, type[PollingError]] = {
-    "total_timeout": PollingTimeout,
-    "max_polls": TooManyPolls,
-    "retry_after_max": RetryAfterTooLong,
-    "poll_failures": PollingError,
-}
-
-# What a poll may fail with: no connection, no answer in time, an answer cut short
-_FAILURES = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-)
 
 _current: ContextVar[Call | None] = ContextVar("polling_adapter_call", default=None)
 
@@ -54,16 +40,6 @@ class OutOfTime(Exception):
     def __init__(self, error: PollingError) -> None:
         super().__init__(error)
         self.error = error
-
-
-class NotYet(Exception):
-    """Carries ``request``, which is due at the instant ``at`` of the monotonic clock, out of a call
-    that does not wait."""
-
-    def __init__(self, request: requests.PreparedRequest, at: float) -> None:
-        super().__init__(request, at)
-        self.request = request
-        self.at = at
 
 
 class Call:
@@ -129,7 +105,7 @@ class Call:
         try:
             return function(*args)
         except requests.RequestException as error:
-            self._add_what_is_known(error)
+            complete(error, self, self._clock.monotonic())
             raise
         finally:
             _current.reset(token)
@@ -164,8 +140,8 @@ class Call:
                 raise
             except OutOfTime as out_of_time:
                 raise out_of_time.error from None
-            except _FAILURES as error:
-                answered = self.response is not before or _is_raised_by_a_hook(error)
+            except FAILURES as error:
+                answered = self.response is not before or is_raised_by_a_hook(error, Call.of)
                 if response is None and answered:  # it is no failure of the request
                     raise
                 verdict = self._failed(error, request)
@@ -233,6 +209,11 @@ class Call:
         return self._poll.polls
 
     @property
+    def tally(self) -> str:
+        """The answers seen, in words."""
+        return self._poll.tally()
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the call began, those of the calls that it goes on with included."""
         return self._clock.monotonic() - self._poll.started
@@ -265,7 +246,7 @@ class Call:
         """Until which instant to wait; all is done that is to be done before."""
         verdict = self._poll.pause(due, self._clock.monotonic())
         if isinstance(verdict, GiveUp):
-            raise self._error(verdict, upcoming, due.at)
+            raise self._ended(verdict, upcoming, due.at)
         if response is not None:
             self.release(response)
             self._check_time(upcoming, due.at)  # the body may have dripped
@@ -304,9 +285,13 @@ class Call:
             self._clock.monotonic(),
         )
 
-    def _ended(self, verdict: GiveUp, request: requests.PreparedRequest) -> PollingError:
-        """The error of a call that ends with ``request`` unanswered."""
-        return self._error(verdict, request, self._clock.monotonic())
+    def _ended(
+        self, verdict: GiveUp, upcoming: requests.PreparedRequest, at: float | None = None
+    ) -> PollingError:
+        """The error of a call that ends where ``upcoming`` is due ``at`` an instant; None: now."""
+        if self.response is not None:
+            self.release(self.response)
+        return ended(self, verdict, upcoming, self._clock.monotonic() if at is None else at)
 
     def _rewind(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         """Make the body ready to be sent again, or say before any wait that it is not."""
@@ -331,99 +316,13 @@ class Call:
             number, elapsed = self._poll.pauses, self.elapsed
             self.policy.on_wait(Wait(url, seconds, due.reason, number, elapsed, response))
 
-    def _error(
-        self, verdict: GiveUp, upcoming: requests.PreparedRequest, at: float
-    ) -> PollingError:
-        if self.response is not None:
-            self.release(self.response)
-        return _ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {self._poll.tally()}; "
-            f"resume with {upcoming.method} {printable(upcoming.url)}",
-            request=self.request,
-            response=self.response,
-            url=upcoming.url,
-            polls=self.polls,
-            elapsed=self.elapsed,
-            continuation_token=str(self.token(upcoming, at).anew()),
-        )
-
     def _left(self) -> float | None:
         return self._poll.left(self._clock.monotonic())
 
     def _check_time(self, request: requests.PreparedRequest, at: float) -> None:
         verdict = self._poll.overdue(self._clock.monotonic())
         if verdict is not None:
-            raise self._error(verdict, request, at)
-
-    def _add_what_is_known(self, error: requests.RequestException) -> None:
-        """P6: what requests raises in the middle of a job says where the job is, as ours do."""
-        if isinstance(error, PollingError) or not self._is_a_job():
-            return
-        error.request = error.request or self.request
-        error.response = self.response if error.response is None else error.response
-        if self.polls:
-            token = self.token(self.request, self._clock.monotonic()).anew()
-            error.continuation_token = str(token)  # type: ignore[attr-defined]
-
-    def _is_a_job(self) -> bool:
-        response = self.response
-        return self.polls > 0 or (
-            response is not None and is_poll(response.status_code, response.headers)
-        )
-
-
-class CallInSteps(Call):
-    """A call that never waits for what comes next: it raises :exc:`NotYet` instead."""
-
-    begun = False
-    #: what the session gave to ``send()`` with the first request
-    options: dict[str, Any] | None = None
-
-    def __init__(self, policy: PollingPolicy, spent: Spent | None = None) -> None:
-        super().__init__(policy, spent=spent)
-        self.following = True
-
-    def goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:
-        """``request``, which was due at the instant ``at``, is about to be sent.
-
-        :raises PollingTimeout: its time has gone by.
-        """
-        self.begins_with(request)
-        self._check_time(request, at)
-
-    def comes_to_rest(self) -> None:
-        """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
-        self.request = self.response = self._hooks = None
-        self.led = self.proxies = self._judged = None
-
-    def resumes(self, request: requests.PreparedRequest, due: float) -> None:
-        """``request`` is due at ``due``, in seconds since the epoch.
-
-        :raises NotYet: always, unless
-        :raises PollingError: that is later than the policy allows.
-        """
-        at = self._clock.monotonic() + max(0.0, due - self._clock.time())
-        self._check_time(request, at)
-        self.wait(Due(at, "resumed", jitter=False), request, None)
-
-    def wait(
-        self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
-    ) -> NoReturn:
-        """:raises NotYet: always, unless
-        :raises PollingError: a cap of the policy is reached.
-        """
-        raise NotYet(upcoming, self._pause(due, upcoming, response))
-
-
-def _is_raised_by_a_hook(error: Exception) -> bool:
-    """Whether it comes out of a response hook, so that there was an answer. What an auth handler
-    sends in a hook belongs to the request, and so does its failure."""
-    if isinstance(error, requests.RequestException) and error.response is None:
-        request = error.request
-        if isinstance(request, requests.PreparedRequest) and Call.of(request) is not None:
-            return False
-    frames = walk_tb(error.__traceback__)
-    return any(frame.f_code is dispatch_hook.__code__ for frame, _ in frames)
+            raise self._ended(verdict, request, at)
 
 
 def _answer(response: requests.Response) -> Answer:

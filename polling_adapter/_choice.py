@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import requests
 
-from ._call import CallInSteps
 from ._hooks import Carrier, as_list, carried
+from ._steps import CallInSteps
 from .policy import PollingPolicy
 
 Polling: TypeAlias = PollingPolicy | Literal[False] | CallInSteps
@@ -31,7 +31,7 @@ def carrying(polling: Polling, hooks: Any, session: requests.Session) -> dict[st
     return {**(hooks or {}), "response": [*as_list(given), Choice(polling)]}
 
 
-def of_request(request: requests.PreparedRequest) -> Polling | None:
+def choice_of(request: requests.PreparedRequest) -> Polling | None:
     """What :func:`carrying` gave to its hooks."""
     choice = carried(request, Choice)
     return None if choice is None else choice.polling

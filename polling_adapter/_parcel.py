@@ -13,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from ._hooks import has_hooks
 
 if TYPE_CHECKING:
-    from ._call import CallInSteps
+    from ._steps import CallInSteps
     from .session import PollingMixin
 
 

@@ -20,7 +20,7 @@ from ._chain import (
     stays_here,
     target,
 )
-from ._hooks import has_hooks, hooks_of
+from ._hooks import has_hooks
 from ._poll import is_final
 from ._repetition import led, repeats
 from ._retries import Retries
@@ -74,7 +74,7 @@ class PollingAdapterMixin(_Base):
     def _poll(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> requests.Response:
         """Send without a polling session above. The first redirect goes to the session at once,
         which may not follow it; once it does, polls are answered here while they stay here."""
-        redirect = followed_by(request) if hooks_of(request) else None
+        redirect = followed_by(request)
         if redirect is None:
             call = Call(self.policy, request)
             follow = False

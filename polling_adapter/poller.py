@@ -11,10 +11,10 @@ import requests
 from requests.utils import get_netrc_auth
 
 from ._address import printable
-from ._call import CallInSteps, NotYet
 from ._hops import Hops
 from ._parcel import Parcel, Unprepared
 from ._poll import Spent
+from ._steps import CallInSteps, NotYet
 from ._token import Token
 from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout

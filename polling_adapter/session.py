@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import requests
 
 from ._address import origin
-from ._call import Call, CallInSteps
+from ._call import Call
 from ._chain import Redirect, followed_by, forget, remember
-from ._choice import carrying, chosen, of_request
+from ._choice import carrying, choice_of, chosen
 from ._hooks import hooks_of
 from ._hops import Hops
 from ._poll import is_final, is_poll
 from ._repetition import decide_alike, led, repeats
+from ._steps import CallInSteps
 from .adapter import PollingAdapter
 from .policy import PollingPolicy, checked
 from .poller import Poller
@@ -72,7 +73,7 @@ class PollingMixin(_Base):
             return super().send(request, **kwargs)
         if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
             return self._send(Call(self.policy, request), request, kwargs)
-        choice = of_request(request) if polling is None else chosen(polling)
+        choice = choice_of(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps):
             if not choice.begun:
                 return self._begin(choice, request, kwargs)
@@ -156,7 +157,7 @@ class PollingMixin(_Base):
         """
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
             if not is_final(resp.status_code):
-                _let_go(resp, req)
+                _release_if_asked_again(resp, req)
             return _nothing()
         call = Call.of(req) or Call(self.policy, req)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
@@ -224,8 +225,8 @@ class PollingSession(PollingMixin, requests.Session):
         self.mount("http://", PollingAdapter(policy=self.policy))
 
 
-def _let_go(resp: requests.Response, req: requests.PreparedRequest) -> None:
-    """What is asked again is read within bounds, before requests reads all of it."""
+def _release_if_asked_again(resp: requests.Response, req: requests.PreparedRequest) -> None:
+    """Read what is not the result within bounds, before requests reads all of it."""
     call = Call.of(req)
     if call is not None and call.polling and call.answered(resp, req) is not None:
         call.release(resp)
