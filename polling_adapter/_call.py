@@ -22,7 +22,7 @@ from ._failures import FAILURES, is_raised_by_a_hook
 from ._hooks import hooks_of
 from ._poll import Answer, Due, GiveUp, Poll, Spent, is_final
 from ._repetition import Led
-from ._timeout import within
+from ._timeout import always_within, within
 from ._token import Token
 from .exceptions import PollingError
 from .policy import PollingPolicy, Wait
@@ -47,6 +47,7 @@ class Call:
 
     :param policy: the caller's choices.
     :param request: the request that begins the call; None: it is yet to be made.
+    :param begun: the instant of the policy's monotonic clock at which it began; None: now.
     :param polling: False: the call is left to requests.
     :param spent: what the call has behind it.
     """
@@ -59,6 +60,7 @@ class Call:
     led: Led = None
     proxies: tuple[object, dict[str, str]] | None = None  # by origin
     _due: Due | None = None
+    _redirect: tuple[requests.Response, Due | None] | None = None
     _hooks: object = None
     _judged: weakref.ref[Exception] | None = None
 
@@ -67,13 +69,15 @@ class Call:
         policy: PollingPolicy,
         request: requests.PreparedRequest | None = None,
         *,
+        begun: float | None = None,
         polling: bool = True,
         spent: Spent | None = None,
     ) -> None:
         self.policy = policy
         self.polling = polling
         self._clock = policy.clock
-        self._poll = Poll(policy, self._clock.monotonic(), spent=spent)
+        started = self._clock.monotonic() if begun is None else begun
+        self._poll = Poll(policy, started, spent=spent)
         if request is not None:
             self.begins_with(request)
 
@@ -119,7 +123,7 @@ class Call:
     ) -> requests.Response:
         """``send`` the request until it is neither refused for now nor a failed poll.
 
-        :param options: the keyword arguments of ``send``; its timeout is bounded.
+        :param options: the keyword arguments of ``send``; its timeout is bounded by the call.
         :param preload: read the result's body too, so that one cut short is a failed poll.
         :raises PollingError: a cap of the policy is reached.
         :raises requests.exceptions.UnrewindableBodyError: the body cannot be sent again.
@@ -156,6 +160,28 @@ class Call:
                 response, due = None, verdict
             self.wait(due, request, response)
 
+    def again(
+        self,
+        due: Due,
+        response: requests.Response,
+        send: Callable[..., requests.Response],
+        request: requests.PreparedRequest,
+        options: dict[str, Any],
+    ) -> requests.Response:
+        """:meth:`send` once more, when it is ``due``, as ``response`` asks."""
+        self.wait(due, request, response)
+        return self.send(send, request, options)
+
+    def check_time(self, error: requests.Timeout, request: requests.PreparedRequest) -> None:
+        """:raises PollingTimeout: ``error`` came because the call's time has gone by."""
+        verdict = self._failed(error, request)
+        if isinstance(verdict, GiveUp):
+            raise self._ended(verdict, request) from error
+
+    def timeout(self, given: Any) -> Any:
+        """The timeout that is ``given``, for urllib3, but never longer than the call has left."""
+        return always_within(self._poll.deadline, self._clock, given)
+
     def answered(
         self, response: requests.Response, request: requests.PreparedRequest
     ) -> Due | None:
@@ -168,11 +194,9 @@ class Call:
 
     def redirected(self, response: requests.Response) -> Due | None:
         """When a redirect may be followed; None where it is no poll."""
-        answer, now, wall = _answer(response), self._clock.monotonic(), self._clock.time()
-        if self.response is not response:  # no adapter below has told of it
-            self.response = response
-            self._poll.answered(answer, now, wall)
-        return self._poll.redirected(answer, now, wall)
+        if self._redirect is None or self._redirect[0] is not response:
+            self._redirect = response, self._judge_redirect(response)
+        return self._redirect[1]
 
     def wait(
         self, due: Due, upcoming: requests.PreparedRequest, response: requests.Response | None
@@ -270,6 +294,13 @@ class Call:
             return None
         self._rewind(request, response)
         return verdict
+
+    def _judge_redirect(self, response: requests.Response) -> Due | None:
+        answer, now, wall = _answer(response), self._clock.monotonic(), self._clock.time()
+        if self.response is not response:  # no adapter below has told of it
+            self.response = response
+            self._poll.answered(answer, now, wall)
+        return self._poll.redirected(answer, now, wall)
 
     def _failed(
         self, error: requests.RequestException, request: requests.PreparedRequest

@@ -7,20 +7,20 @@ same URL, and nothing is kept on the adapter.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from requests.sessions import SessionRedirectMixin
 
 from ._address import origin
+from ._call import Call
 from ._hooks import Carrier, carried, hooks_of
 from ._poll import Due
-
-if TYPE_CHECKING:
-    from ._call import Call
+from .policy import PollingPolicy
 
 # Of the redirects that nobody has followed yet, so many are remembered: one PreparedRequest may be
 # sent over and over without its redirects being followed.
@@ -33,26 +33,36 @@ _changing = threading.Lock()
 
 
 class Redirect:
-    """A redirect that was handed to the caller, who may or may not follow it to ``url``."""
+    """A redirect that was handed to the caller, who may or may not follow it."""
 
     def __init__(
         self,
         request: requests.PreparedRequest,
         response: requests.Response,
-        url: str | None,
         due: Due | None,
         call: Call,
     ) -> None:
         self.request = request
         self.response = response
-        self.url = url
         self.due = due
         self.call = call
         self.thread = threading.get_ident()
 
+    @functools.cached_property
+    def url(self) -> str | None:
+        """Where it leads to."""
+        if self.response.next is not None:
+            return self.response.next.url
+        return target(self.response, self.request)
+
     @property
     def at(self) -> float:
         return 0.0 if self.due is None else self.due.at
+
+    def call_on(self, policy: PollingPolicy, request: requests.PreparedRequest) -> Call:
+        """The call that goes on with ``request``: a new one where the time of the call went by in
+        the caller's hands."""
+        return Call(policy, request) if self.call.is_over else self.call
 
     def wait(self, call: Call, request: requests.PreparedRequest) -> None:
         """Wait in ``call`` before ``request`` follows it.
@@ -89,6 +99,16 @@ def forget(redirect: Redirect) -> None:
         chain = carried(redirect.request, Chain)
         if chain is not None:
             chain.pending = tuple(one for one in chain.pending if one is not redirect)
+            hooks = hooks_of(redirect.request)
+            if not chain.pending and hooks[-1] is chain:
+                hooks.pop()
+
+
+def handed_out(response: requests.Response, request: requests.PreparedRequest) -> Redirect | None:
+    """The redirect that ``response``, the answer to ``request``, was handed out as."""
+    chain = carried(request, Chain)
+    pending = () if chain is None else chain.pending
+    return next((one for one in pending if one.response is response), None)
 
 
 def followed_by(request: requests.PreparedRequest) -> Redirect | None:

@@ -82,6 +82,11 @@ def is_poll(status: int, headers: Mapping[str, str]) -> bool:
     return status in _REDIRECTS and "Retry-After" in headers and "Location" in headers
 
 
+def deadline(policy: PollingPolicy, begun: float) -> float | None:
+    """The instant at which a call that began at the instant ``begun`` ends; None: never."""
+    return None if policy.total_timeout is None else begun + policy.total_timeout
+
+
 class Spent(NamedTuple):
     """What a call that goes on with another one has behind it.
 
@@ -124,8 +129,8 @@ class Poll:
         self.policy = policy
         self.started = now
         self._random = random
-        self._total = total = policy.total_timeout
-        self.deadline = None if total is None else now + total
+        self._total = policy.total_timeout
+        self.deadline = deadline(policy, now)
         if spent is not None:
             self._goes_on(spent, now)
 

@@ -43,7 +43,7 @@ class CallInSteps(Call):
     def comes_to_rest(self) -> None:
         """Keep nothing of what was sent and answered: ten thousand calls may be waiting."""
         self.request = self.response = self._hooks = None
-        self.led = self.proxies = self._judged = None
+        self.led = self.proxies = self._judged = self._redirect = None
 
     def resumes(self, request: requests.PreparedRequest, due: float) -> None:
         """``request`` is due at ``due``, in seconds since the epoch.

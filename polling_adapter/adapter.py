@@ -18,12 +18,12 @@ from ._chain import (
     next_request,
     remember,
     stays_here,
-    target,
 )
-from ._hooks import has_hooks
-from ._poll import is_final
+from ._hooks import has_hooks, hooks_of
+from ._poll import deadline, is_final
 from ._repetition import led, repeats
 from ._retries import Retries
+from ._timeout import always_within
 from .policy import PollingPolicy, checked
 
 if TYPE_CHECKING:
@@ -56,60 +56,107 @@ class PollingAdapterMixin(_Base):
     def max_retries(self, retries: urllib3.Retry) -> None:
         self._max_retries = Retries.within_calls(retries)
 
-    def send(  # type: ignore[override]
-        self, request: requests.PreparedRequest, stream: bool = False, **kwargs: Any
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+        **more: Any,
     ) -> requests.Response:
         """As :meth:`requests.adapters.HTTPAdapter.send`.
 
+        :param more: what an adapter that this is mixed into takes besides.
         :raises PollingError: a cap of the policy is reached.
         """
-        kwargs["stream"] = stream
         call = Call.of(request)
+        if call is None and not (
+            hooks_of(request) or isinstance(self.max_retries, Retries) or more
+        ):
+            return self._ask(request, stream, timeout, verify, cert, proxies)
+        options = _options(stream, timeout, verify, cert, proxies, **more)
         if call is None:
-            return self._poll(request, kwargs)
+            return self._lead(request, options)
         if not call.polling:
-            return super().send(request, **kwargs)
-        return call.send(super().send, request, kwargs)
+            return super().send(request, **options)
+        options["timeout"] = call.timeout(timeout)
+        return call.send(super().send, request, options)
 
-    def _poll(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> requests.Response:
-        """Send without a polling session above. The first redirect goes to the session at once,
-        which may not follow it; once it does, polls are answered here while they stay here."""
-        redirect = followed_by(request)
-        if redirect is None:
-            call = Call(self.policy, request)
-            follow = False
-        else:
-            # A call whose time went by in the caller's hands begins anew.
-            call = Call(self.policy, request) if redirect.call.is_over else redirect.call
-            redirect.wait(call, request)
-            forget(redirect)
-            follow = redirect.request is not request
-        preload = follow and not kwargs["stream"]
-        send = super().send
-        response = call.run(call.send, send, request, dict(kwargs), preload)
-        if is_final(response.status_code) or not response.is_redirect:
+    def _ask(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: Any,
+        cert: Any,
+        proxies: Any,
+    ) -> requests.Response:
+        """Send what neither follows a redirect nor asks for the call that it is made in. Most such
+        requests are answered at once: a call is made only for those that are not."""
+        policy, clock = self.policy, self.policy.clock
+        begun = clock.monotonic()
+        timeout = always_within(deadline(policy, begun), clock, timeout)
+        try:
+            response = super().send(
+                request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
+            )
+        except requests.Timeout as error:
+            Call(policy, request, begun=begun).check_time(error, request)
+            raise
+        if is_final(response.status_code):
             return response
+        call = Call(policy, request, begun=begun)
+        due = call.answered(response, request)
+        if due is not None:
+            options = _options(stream, timeout, verify, cert, proxies)
+            response = call.run(call.again, due, response, super().send, request, options)
+        return _handed_out(response, request, call)
+
+    def _lead(
+        self, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        """Send without a call above. The first redirect goes to the session at once, which may not
+        follow it; once it does, polls are answered here while they stay here."""
+        redirect = followed_by(request)
+        if redirect is not None:
+            return self._follow(redirect, request, options)
+        call = Call(self.policy, request)
+        options["timeout"] = call.timeout(options["timeout"])
+        response = call.run(call.send, super().send, request, options)
+        return _handed_out(response, request, call)
+
+    def _follow(
+        self, redirect: Redirect, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        call = redirect.call_on(self.policy, request)
+        redirect.wait(call, request)
+        forget(redirect)
+        follow = redirect.request is not request
+        preload = follow and not options["stream"]
+        bounded = {**options, "timeout": call.timeout(options["timeout"])}
+        send = super().send
+        response = call.run(call.send, send, request, bounded, preload)
         history = History()
-        while response.is_redirect:
+        while follow and _is_redirect(response):
             due = call.redirected(response)
-            if due is not None:
-                call.release(response)  # within bounds, before the session reads all of it
-                upcoming = self._upcoming(call, response, request, kwargs) if follow else None
-                if upcoming is not None:
-                    response = dispatch_hook("response", request.hooks, response, **kwargs)
-                    if has_hooks(request):  # they may have changed what is copied
-                        upcoming = self._upcoming(call, response, request, kwargs) or upcoming
-                    history.add(response)
-                    call.wait(due, upcoming, response)
-                    request = upcoming
-                    response = call.run(call.send, send, request, dict(kwargs), preload)
-                    continue
-            url = target(response, request)
-            remember(Redirect(request, response, url, due, call))
-            break
+            if due is None:
+                break
+            call.release(response)  # within bounds, before requests reads all of it
+            upcoming = self._upcoming(call, response, request, options)
+            if upcoming is None:
+                break
+            response = dispatch_hook("response", request.hooks, response, **options)
+            if has_hooks(request):  # they may have changed what is copied
+                upcoming = self._upcoming(call, response, request, options) or upcoming
+            history.add(response)
+            call.wait(due, upcoming, response)
+            request = upcoming
+            response = call.run(call.send, send, request, bounded, preload)
         if history:
             response.history = list(history)
-        return response
+        return _handed_out(response, request, call)
 
     def _upcoming(
         self,
@@ -136,3 +183,32 @@ class PollingAdapter(PollingAdapterMixin, HTTPAdapter):
 
     :param policy: caps, jitter and timeouts; every other argument is HTTPAdapter's.
     """
+
+
+def _options(
+    stream: bool, timeout: Any, verify: Any, cert: Any, proxies: Any, **more: Any
+) -> dict[str, Any]:
+    return {
+        "stream": stream,
+        "timeout": timeout,
+        "verify": verify,
+        "cert": cert,
+        "proxies": proxies,
+        **more,
+    }
+
+
+def _is_redirect(response: requests.Response) -> bool:
+    return response.is_redirect and not is_final(response.status_code)
+
+
+def _handed_out(
+    response: requests.Response, request: requests.PreparedRequest, call: Call
+) -> requests.Response:
+    """``response`` as the session above gets it, which may follow it or not."""
+    if _is_redirect(response):
+        due = call.redirected(response)
+        if due is not None:
+            call.release(response)  # within bounds, before the session reads all of it
+        remember(Redirect(request, response, due, call))
+    return response

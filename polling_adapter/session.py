@@ -11,14 +11,14 @@ import requests
 
 from ._address import origin
 from ._call import Call
-from ._chain import Redirect, followed_by, forget, remember
+from ._chain import Redirect, followed_by, forget, handed_out, remember
 from ._choice import carrying, choice_of, chosen
 from ._hooks import hooks_of
 from ._hops import Hops
 from ._poll import is_final, is_poll
 from ._repetition import decide_alike, led, repeats
 from ._steps import CallInSteps
-from .adapter import PollingAdapter
+from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy, checked
 from .poller import Poller
 
@@ -72,7 +72,12 @@ class PollingMixin(_Base):
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
         if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
-            return self._send(Call(self.policy, request), request, kwargs)
+            if not self._is_led():
+                return self._send(Call(self.policy, request), request, kwargs)
+            response = super().send(request, **kwargs)
+            return (
+                response if is_final(response.status_code) else self._led(response, request, kwargs)
+            )
         choice = choice_of(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps):
             if not choice.begun:
@@ -130,13 +135,38 @@ class PollingMixin(_Base):
         kwargs["stream"] = True
         return call.run(call.send, super().send, request, kwargs, preload)
 
+    def _is_led(self) -> bool:
+        """Whether the adapters begin the calls, by the same policy: a request that is answered at
+        once needs nothing of the session then."""
+        if type(self).get_adapter is not requests.Session.get_adapter:
+            return False
+        policy = self.policy
+        for adapter in self.adapters.values():
+            if not isinstance(adapter, PollingAdapterMixin) or adapter.policy is not policy:
+                return False
+        return True
+
+    def _led(
+        self,
+        response: requests.Response,
+        request: requests.PreparedRequest,
+        kwargs: dict[str, Any],
+    ) -> requests.Response:
+        call = Call(self.policy, request)
+        due = call.answered(response, request)
+        if due is not None:  # something takes the place of the adapter, as mocks do
+            response = call.run(call.again, due, response, super().send, request, kwargs)
+        return self._handed_out(response, call)
+
     def _send(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
     ) -> requests.Response:
-        response = call.run(call.send, super().send, request, kwargs)
-        if response.next is not None:
-            due = call.redirected(response)
-            remember(Redirect(response.request, response, response.next.url, due, call))
+        return self._handed_out(call.run(call.send, super().send, request, kwargs), call)
+
+    def _handed_out(self, response: requests.Response, call: Call) -> requests.Response:
+        request = response.request
+        if response.next is not None and handed_out(response, request) is None:
+            remember(Redirect(request, response, call.redirected(response), call))
         return response
 
     def resolve_redirects(
@@ -155,11 +185,14 @@ class PollingMixin(_Base):
 
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
+        final = is_final(resp.status_code)
+        if final and type(self).get_redirect_target is requests.Session.get_redirect_target:
+            return _nothing()
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
-            if not is_final(resp.status_code):
+            if not final:
                 _release_if_asked_again(resp, req)
             return _nothing()
-        call = Call.of(req) or Call(self.policy, req)
+        call = Call.of(req) or self._begun(resp, req, yield_requests)
         options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
         if call.polling and not yield_requests:
             return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
@@ -168,6 +201,17 @@ class PollingMixin(_Base):
         return super().resolve_redirects(
             resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
         )
+
+    def _begun(
+        self, resp: requests.Response, req: requests.PreparedRequest, yield_requests: bool
+    ) -> Call:
+        """The call of an adapter that has led so far, or a new one."""
+        redirect = handed_out(resp, req)
+        if redirect is None:
+            return Call(self.policy, req)
+        if not yield_requests:
+            forget(redirect)
+        return redirect.call_on(self.policy, req)
 
     def _upcoming(
         self,
