@@ -50,10 +50,13 @@ class Redirect:
 
     @functools.cached_property
     def url(self) -> str | None:
-        """Where it leads to."""
+        """Where it leads to; None: nowhere."""
         if self.response.next is not None:
             return self.response.next.url
-        return target(self.response, self.request)
+        try:
+            return target(self.response, self.request)
+        except ValueError:  # requests has told the caller
+            return None
 
     @property
     def at(self) -> float:
@@ -179,7 +182,10 @@ def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedReq
 
 
 def target(response: requests.Response, request: requests.PreparedRequest) -> str | None:
-    """The URL that ``response`` redirects to. Its body is left to whoever gets the response."""
+    """The URL that ``response`` redirects to. Its body is left to whoever gets the response.
+
+    :raises ValueError: it is none.
+    """
     bodiless = requests.Response()
     bodiless.status_code = response.status_code
     bodiless.headers = response.headers

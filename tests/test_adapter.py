@@ -237,3 +237,51 @@ def test_hooks_can_still_be_given_to_another_request(
     hooks = session.get(server.url, allow_redirects=False).request.hooks
     assert session.get(server.url, hooks=hooks).text == "done"
     assert pickle.loads(pickle.dumps(hooks)).keys() == {"response"}
+
+
+def test_its_arguments_are_taken_by_position_too(server: Server) -> None:
+    server.script(Reply(200, body=b"done"), again("0"), Reply(200, body=b"done"))
+    adapter = PollingAdapter(policy=FAST)
+    request = requests.Request("GET", server.url).prepare()
+    for _ in range(2):
+        with adapter.send(request, True, 5, True, None, {}) as response:
+            assert response.raw.read() == b"done"
+    adapter.close()
+    assert len(server.seen) == 3
+
+
+def test_an_adapter_that_takes_more_gets_it(server: Server) -> None:
+    class Taking(HTTPAdapter):
+        def send(self, *args: Any, colour: str = "", **kwargs: Any) -> requests.Response:
+            colours.append(colour)
+            return super().send(*args, **kwargs)
+
+    class Both(PollingAdapterMixin, Taking):
+        pass
+
+    colours: list[str] = []
+    server.script(again("0"), DONE)
+    request = requests.Request("GET", server.url).prepare()
+    with requests.Session() as session:
+        session.mount("http://", Both(policy=FAST))
+        assert session.send(request, colour="red").text == "done"
+    assert colours == ["red", "red"]
+
+
+def test_a_request_keeps_nothing_of_redirects_that_were_followed(
+    server: Server, session: requests.Session
+) -> None:
+    server.script(poll("/work", "5"), poll("/work", "5"), DONE)
+    response = session.post(server.url)
+    assert response.request.hooks == {"response": []}
+    assert response.history[0].request.hooks == {"response": []}
+
+
+def test_a_request_can_be_sent_again_after_a_redirect_that_leads_nowhere(
+    server: Server, session: requests.Session
+) -> None:
+    server.script(poll("http://[", "5"), DONE)
+    request = requests.Request("GET", server.url).prepare()
+    with pytest.raises(ValueError, match="Invalid IPv6 URL"):
+        session.send(request)
+    assert session.send(request).text == "done"

@@ -14,10 +14,12 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from polling_adapter import (
+    PollingAdapter,
     PollingMixin,
     PollingPolicy,
     PollingSession,
     PollingTimeout,
+    RetryAfterTooLong,
     TooManyPolls,
 )
 
@@ -337,3 +339,46 @@ def test_P9_pickling_keeps_what_a_subclass_keeps() -> None:
     assert session.policy == FAST
     assert session.get_adapter("http://x").policy == FAST
     assert pickle.loads(pickle.dumps(PollingSession())).policy == PollingPolicy()
+
+
+def test_an_adapter_that_another_method_gets_is_bounded_too(server: Server) -> None:
+    """The session has only adapters of ours mounted, but uses one that is not."""
+
+    class Picking(PollingSession):
+        def get_adapter(self, url: str | bytes) -> HTTPAdapter:  # type: ignore[override]
+            return other
+
+    class Telling(HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            timeouts.append(kwargs["timeout"])
+            return super().send(*args, **kwargs)
+
+    other = Telling()
+    timeouts: list[float] = []
+    server.script(again("0"), DONE)
+    with Picking(policy=FAST.replace(total_timeout=5)) as session:
+        assert session.get(server.url).text == "done"
+    other.close()
+    assert len(timeouts) == 2
+    assert all(0 < timeout <= 5 for timeout in timeouts)
+
+
+def test_the_policy_of_the_session_counts_below_it(server: Server, clock: FakeClock) -> None:
+    server.script(again("5"), poll("/work", "5"), again("5"), DONE)
+    mounted = PollingAdapter(policy=FAST.replace(retry_after_max=1))
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        session.mount("http://", mounted)
+        assert session.get(server.url).text == "done"
+        session.policy = FAST.replace(retry_after_max=1, clock=clock)
+        server.script(poll("/work", "5"))
+        with pytest.raises(RetryAfterTooLong):
+            session.get(server.url)
+    assert clock.slept == [5, 5, 5]
+
+
+def test_a_poll_without_a_usable_time_is_told_of_once(server: Server, clock: FakeClock) -> None:
+    """The adapter that begins a call and the session that goes on with it see the same redirect."""
+    server.script(poll("/work", "soon"), poll("/work", "soon"), DONE)
+    with PollingSession(policy=FAST.replace(clock=clock, backoff_factor=1)) as session:
+        session.get(server.url)
+    assert clock.slept == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import statistics
 import time
 from collections.abc import Callable
@@ -49,14 +50,15 @@ def cpu_of_each(
 def rows(
     taken: dict[str, list[float]], base: str, unit: str, goals: dict[str, str] | None = None
 ) -> list[Row]:
-    """The median and the minimum of each case, and its ratio to ``base``."""
+    """The median and the minimum of each case, and the median of its ratios to ``base``, round by
+    round: the two of one round ran side by side, so what slows the machine slows both."""
     found = []
     for name, times in taken.items():
         median, least = statistics.median(times), min(times)
         found.append(Row(f"{name}, median", median, unit))
         found.append(Row(f"{name}, minimum", least, unit))
         if name != base:
-            ratio = median / statistics.median(taken[base])
+            ratio = statistics.median(map(operator.truediv, times, taken[base]))
             found.append(Row(f"{name} / {base}", ratio, "x", (goals or {}).get(name, "")))
     return found
 

@@ -13,7 +13,7 @@ from .server import serving
 
 
 def measure(quick: bool) -> list[Row]:
-    number, rounds = (20, 5) if quick else (100, 60)
+    number, rounds = (20, 5) if quick else (100, 120)
     found = []
     with (
         serving() as url,
