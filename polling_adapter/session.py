@@ -72,12 +72,12 @@ class PollingMixin(_Base):
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
         if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
-            if not self._is_led():
+            if not self._adapters_lead():
                 return self._send(Call(self.policy, request), request, kwargs)
             response = super().send(request, **kwargs)
-            return (
-                response if is_final(response.status_code) else self._led(response, request, kwargs)
-            )
+            if is_final(response.status_code):  # as mostly, so it costs as little as it can
+                return response
+            return self._not_final(response, request, kwargs)
         choice = choice_of(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps):
             if not choice.begun:
@@ -135,7 +135,7 @@ class PollingMixin(_Base):
         kwargs["stream"] = True
         return call.run(call.send, super().send, request, kwargs, preload)
 
-    def _is_led(self) -> bool:
+    def _adapters_lead(self) -> bool:
         """Whether the adapters begin the calls, by the same policy: a request that is answered at
         once needs nothing of the session then."""
         if type(self).get_adapter is not requests.Session.get_adapter:
@@ -146,12 +146,13 @@ class PollingMixin(_Base):
                 return False
         return True
 
-    def _led(
+    def _not_final(
         self,
         response: requests.Response,
         request: requests.PreparedRequest,
         kwargs: dict[str, Any],
     ) -> requests.Response:
+        """See to what comes of a request that the adapters were left with."""
         call = Call(self.policy, request)
         due = call.answered(response, request)
         if due is not None:  # something takes the place of the adapter, as mocks do
