@@ -22,7 +22,7 @@ from ._failures import FAILURES, is_raised_by_a_hook
 from ._hooks import hooks_of
 from ._poll import Answer, Due, GiveUp, Poll, Spent, is_final
 from ._repetition import Led
-from ._timeout import always_within, within
+from ._timeout import within
 from ._token import Token
 from .exceptions import PollingError
 from .policy import PollingPolicy, Wait
@@ -177,10 +177,6 @@ class Call:
         verdict = self._failed(error, request)
         if isinstance(verdict, GiveUp):
             raise self._ended(verdict, request) from error
-
-    def timeout(self, given: Any) -> Any:
-        """The timeout that is ``given``, for urllib3, but never longer than the call has left."""
-        return always_within(self._poll.deadline, self._clock, given)
 
     def answered(
         self, response: requests.Response, request: requests.PreparedRequest

@@ -107,11 +107,11 @@ def forget(redirect: Redirect) -> None:
                 hooks.pop()
 
 
-def handed_out(response: requests.Response, request: requests.PreparedRequest) -> Redirect | None:
+def pending(response: requests.Response, request: requests.PreparedRequest) -> Redirect | None:
     """The redirect that ``response``, the answer to ``request``, was handed out as."""
     chain = carried(request, Chain)
-    pending = () if chain is None else chain.pending
-    return next((one for one in pending if one.response is response), None)
+    redirects = () if chain is None else chain.pending
+    return next((one for one in redirects if one.response is response), None)
 
 
 def followed_by(request: requests.PreparedRequest) -> Redirect | None:
@@ -120,10 +120,12 @@ def followed_by(request: requests.PreparedRequest) -> Redirect | None:
     if chain is None or not chain.pending:
         return None
     here = threading.get_ident()
-    pending = chain.pending
-    led_here = [one for one in pending if one.url == request.url]
+    redirects = chain.pending
+    # Of threads that share a request, each sends it for the first time before it follows anything.
+    own = [one for one in redirects if one.thread == here or one.request is not request]
+    led_here = [one for one in own if one.url == request.url]
     # A session may rewrite the URL it is sent to; a request like the first begins anew.
-    rewritten = [one for one in pending if one.thread == here and one.request.url != request.url]
+    rewritten = [one for one in own if one.thread == here and one.request.url != request.url]
     if not (led_here or rewritten):
         return None
     # Threads may share one request: where it cannot be told whose redirect is followed, the

@@ -16,9 +16,9 @@ def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
 
     Numbers stay numbers, as an adapter of others may know nothing else.
     """
-    if deadline is None or isinstance(timeout, Within):
+    if deadline is None:
         return timeout
-    left = max(deadline - clock.monotonic(), _SHORTEST)
+    left = _left(deadline, clock)
     if isinstance(timeout, Timeout):
         bounded = timeout.clone()
         bounded.total = _shorter(timeout.total, left)
@@ -28,35 +28,31 @@ def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
     return _shorter(timeout, left)
 
 
-def always_within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
-    """As :func:`within`, but for urllib3, which asks anew for each try of its own."""
+def for_urllib3(deadline: float | None, clock: Clock, timeout: Any) -> Any:
+    """As :func:`within`, where only urllib3 sees it, which asks anew for each try of its own."""
     if deadline is None:
         return timeout
-    if timeout is None:
-        return Within(deadline, clock, None, None)
-    parts = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(parts) == 2 and _is_limit(parts[0]) and _is_limit(parts[1]):
-        return Within(deadline, clock, *parts)
+    if timeout is None or (type(timeout) in (int, float) and timeout > 0):
+        return Within(deadline, clock, timeout)
     return within(deadline, clock, timeout)
 
 
 class Within(Timeout):
-    """The seconds of ``connect`` and ``read``, but no later than ``deadline`` by ``clock``.
+    """So many ``seconds``, but no later than ``deadline`` by ``clock``.
 
-    Nothing of it changes while it is used, so it needs no copies: urllib3 makes two for each
-    request, and checks the numbers each time.
+    It does not change while it is used, so it needs no copies: urllib3 makes two for each request,
+    and checks the numbers each time.
     """
 
-    def __init__(
-        self, deadline: float, clock: Clock, connect: float | None, read: float | None
-    ) -> None:
+    total = None
+
+    def __init__(self, deadline: float, clock: Clock, seconds: float | None) -> None:
         self._deadline = deadline
         self._clock = clock
-        self._to_connect = connect
-        self._to_read = read
+        self._seconds = seconds
 
     def __repr__(self) -> str:
-        return f"Timeout(connect={self.connect_timeout!r}, read={self.read_timeout!r})"
+        return f"Within({self.read_timeout} s)"
 
     def clone(self) -> Within:
         return self
@@ -66,17 +62,20 @@ class Within(Timeout):
 
     @property
     def connect_timeout(self) -> float:
-        return self._within(self._to_connect)
+        return self._least()
 
     @property
     def read_timeout(self) -> float:
-        return self._within(self._to_read)
+        return self._least()
 
-    def _within(self, seconds: float | None) -> float:
-        left = self._deadline - self._clock.monotonic()
-        if left < _SHORTEST:
-            left = _SHORTEST
+    def _least(self) -> float:
+        left, seconds = _left(self._deadline, self._clock), self._seconds
         return left if seconds is None or seconds > left else seconds
+
+
+def _left(deadline: float, clock: Clock) -> float:
+    left = deadline - clock.monotonic()
+    return left if left > _SHORTEST else _SHORTEST
 
 
 def _shorter(timeout: Any, left: float) -> Any:
@@ -84,9 +83,3 @@ def _shorter(timeout: Any, left: float) -> Any:
         return left
     # what is no timeout is for requests to refuse, and urllib3 has a mark for "the default"
     return min(timeout, left) if isinstance(timeout, (int, float)) else timeout
-
-
-def _is_limit(timeout: object) -> bool:
-    if timeout is None:
-        return True
-    return isinstance(timeout, (int, float)) and timeout is not True and timeout > 0

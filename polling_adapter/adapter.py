@@ -23,8 +23,10 @@ from ._hooks import has_hooks, hooks_of
 from ._poll import deadline, is_final
 from ._repetition import led, repeats
 from ._retries import Retries
-from ._timeout import always_within
+from ._timeout import for_urllib3, within
 from .policy import PollingPolicy, checked
+
+_STOCK_SEND = HTTPAdapter.send  # mocks may take its place
 
 if TYPE_CHECKING:
     _Base = HTTPAdapter
@@ -81,7 +83,6 @@ class PollingAdapterMixin(_Base):
             return self._lead(request, options)
         if not call.polling:
             return super().send(request, **options)
-        options["timeout"] = call.timeout(timeout)
         return call.send(super().send, request, options)
 
     def _ask(
@@ -97,10 +98,12 @@ class PollingAdapterMixin(_Base):
         requests are answered at once: a call is made only for those that are not."""
         policy, clock = self.policy, self.policy.clock
         begun = clock.monotonic()
-        timeout = always_within(deadline(policy, begun), clock, timeout)
+        send = super().send
+        bound = for_urllib3 if getattr(send, "__func__", None) is _STOCK_SEND else within
+        bounded = bound(deadline(policy, begun), clock, timeout)
         try:
-            response = super().send(
-                request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies
+            response = send(
+                request, stream=stream, timeout=bounded, verify=verify, cert=cert, proxies=proxies
             )
         except requests.Timeout as error:
             Call(policy, request, begun=begun).check_time(error, request)
@@ -111,8 +114,8 @@ class PollingAdapterMixin(_Base):
         due = call.answered(response, request)
         if due is not None:
             options = _options(stream, timeout, verify, cert, proxies)
-            response = call.run(call.again, due, response, super().send, request, options)
-        return _handed_out(response, request, call)
+            response = call.run(call.again, due, response, send, request, options)
+        return _hand_out(response, request, call)
 
     def _lead(
         self, request: requests.PreparedRequest, options: dict[str, Any]
@@ -123,9 +126,8 @@ class PollingAdapterMixin(_Base):
         if redirect is not None:
             return self._follow(redirect, request, options)
         call = Call(self.policy, request)
-        options["timeout"] = call.timeout(options["timeout"])
         response = call.run(call.send, super().send, request, options)
-        return _handed_out(response, request, call)
+        return _hand_out(response, request, call)
 
     def _follow(
         self, redirect: Redirect, request: requests.PreparedRequest, options: dict[str, Any]
@@ -135,11 +137,10 @@ class PollingAdapterMixin(_Base):
         forget(redirect)
         follow = redirect.request is not request
         preload = follow and not options["stream"]
-        bounded = {**options, "timeout": call.timeout(options["timeout"])}
         send = super().send
-        response = call.run(call.send, send, request, bounded, preload)
+        response = call.run(call.send, send, request, dict(options), preload)
         history = History()
-        while follow and _is_redirect(response):
+        while follow and response.is_redirect:
             due = call.redirected(response)
             if due is None:
                 break
@@ -153,22 +154,22 @@ class PollingAdapterMixin(_Base):
             history.add(response)
             call.wait(due, upcoming, response)
             request = upcoming
-            response = call.run(call.send, send, request, bounded, preload)
+            response = call.run(call.send, send, request, dict(options), preload)
         if history:
             response.history = list(history)
-        return _handed_out(response, request, call)
+        return _hand_out(response, request, call)
 
     def _upcoming(
         self,
         call: Call,
         response: requests.Response,
         request: requests.PreparedRequest,
-        kwargs: dict[str, Any],
+        options: dict[str, Any],
     ) -> requests.PreparedRequest | None:
         """The next poll; None where it is the session's to send it."""
         if repeats(call.led, response, request, request._cookies):
             return request
-        upcoming = next_request(response, request, kwargs.get("proxies"))
+        upcoming = next_request(response, request, options["proxies"])
         if upcoming is None or not stays_here(upcoming, request):
             return None
         call.led = led(response, request, upcoming)
@@ -198,15 +199,11 @@ def _options(
     }
 
 
-def _is_redirect(response: requests.Response) -> bool:
-    return response.is_redirect and not is_final(response.status_code)
-
-
-def _handed_out(
+def _hand_out(
     response: requests.Response, request: requests.PreparedRequest, call: Call
 ) -> requests.Response:
     """``response`` as the session above gets it, which may follow it or not."""
-    if _is_redirect(response):
+    if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
         due = call.redirected(response)
         if due is not None:
             call.release(response)  # within bounds, before the session reads all of it

@@ -11,7 +11,7 @@ import requests
 
 from ._address import origin
 from ._call import Call
-from ._chain import Redirect, followed_by, forget, handed_out, remember
+from ._chain import Redirect, followed_by, forget, pending, remember
 from ._choice import carrying, choice_of, chosen
 from ._hooks import hooks_of
 from ._hops import Hops
@@ -24,6 +24,8 @@ from .poller import Poller
 
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
+
+_Stock = requests.Session
 
 if TYPE_CHECKING:
     _Base = requests.Session
@@ -38,6 +40,16 @@ class PollingMixin(_Base):
     """
 
     policy: PollingPolicy = PollingPolicy()
+    _adapters_may_lead = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Only requests' own methods are around the adapters.
+        cls._adapters_may_lead = (
+            cls.get_adapter is _Stock.get_adapter
+            and cls.get_redirect_target is _Stock.get_redirect_target
+            and super().send is _Stock.send
+        )
 
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,12 +84,13 @@ class PollingMixin(_Base):
         if Call.of(request) is not None:
             return super().send(request, **kwargs)
         if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
-            if not self._adapters_lead():
-                return self._send(Call(self.policy, request), request, kwargs)
+            policy = self.policy
+            if not self._adapters_lead(policy):
+                return self._send(Call(policy, request), request, kwargs)
             response = super().send(request, **kwargs)
             if is_final(response.status_code):  # as mostly, so it costs as little as it can
                 return response
-            return self._not_final(response, request, kwargs)
+            return self._not_final(policy, response, request, kwargs)
         choice = choice_of(request) if polling is None else chosen(polling)
         if isinstance(choice, CallInSteps):
             if not choice.begun:
@@ -135,12 +148,11 @@ class PollingMixin(_Base):
         kwargs["stream"] = True
         return call.run(call.send, super().send, request, kwargs, preload)
 
-    def _adapters_lead(self) -> bool:
-        """Whether the adapters begin the calls, by the same policy: a request that is answered at
-        once needs nothing of the session then."""
-        if type(self).get_adapter is not requests.Session.get_adapter:
+    def _adapters_lead(self, policy: PollingPolicy) -> bool:
+        """Whether the adapters begin the calls, by the same policy, and nothing is in between: then
+        a request that is answered at once needs nothing of this class."""
+        if not self._adapters_may_lead or "get_adapter" in vars(self):
             return False
-        policy = self.policy
         for adapter in self.adapters.values():
             if not isinstance(adapter, PollingAdapterMixin) or adapter.policy is not policy:
                 return False
@@ -148,25 +160,28 @@ class PollingMixin(_Base):
 
     def _not_final(
         self,
+        policy: PollingPolicy,
         response: requests.Response,
         request: requests.PreparedRequest,
         kwargs: dict[str, Any],
     ) -> requests.Response:
         """See to what comes of a request that the adapters were left with."""
-        call = Call(self.policy, request)
+        if response.history:
+            return response
+        call = Call(policy, request)
         due = call.answered(response, request)
         if due is not None:  # something takes the place of the adapter, as mocks do
             response = call.run(call.again, due, response, super().send, request, kwargs)
-        return self._handed_out(response, call)
+        return self._hand_out(response, call)
 
     def _send(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
     ) -> requests.Response:
-        return self._handed_out(call.run(call.send, super().send, request, kwargs), call)
+        return self._hand_out(call.run(call.send, super().send, request, kwargs), call)
 
-    def _handed_out(self, response: requests.Response, call: Call) -> requests.Response:
+    def _hand_out(self, response: requests.Response, call: Call) -> requests.Response:
         request = response.request
-        if response.next is not None and handed_out(response, request) is None:
+        if response.next is not None and pending(response, request) is None:
             remember(Redirect(request, response, call.redirected(response), call))
         return response
 
@@ -187,7 +202,7 @@ class PollingMixin(_Base):
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
         final = is_final(resp.status_code)
-        if final and type(self).get_redirect_target is requests.Session.get_redirect_target:
+        if final and self._adapters_may_lead:  # requests would look for a Location to no avail
             return _nothing()
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
             if not final:
@@ -199,20 +214,21 @@ class PollingMixin(_Base):
             return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
         if call.following:
             return self._upcoming(call, resp, req, proxies=proxies, **options)
-        return super().resolve_redirects(
+        stock = super().resolve_redirects(
             resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
         )
+        return _within(call, stock)
 
     def _begun(
         self, resp: requests.Response, req: requests.PreparedRequest, yield_requests: bool
     ) -> Call:
         """The call of an adapter that has led so far, or a new one."""
-        redirect = handed_out(resp, req)
-        if redirect is None:
+        redirect = pending(resp, req)
+        if redirect is None or resp.next is not None:  # its time went by in the caller's hands
             return Call(self.policy, req)
         if not yield_requests:
             forget(redirect)
-        return redirect.call_on(self.policy, req)
+        return redirect.call
 
     def _upcoming(
         self,
@@ -275,6 +291,14 @@ def _release_if_asked_again(resp: requests.Response, req: requests.PreparedReque
     call = Call.of(req)
     if call is not None and call.polling and call.answered(resp, req) is not None:
         call.release(resp)
+
+
+def _within(
+    call: Call, steps: Generator[requests.Response, None, None]
+) -> Generator[requests.Response, None, None]:
+    """The ``steps``, each of them in ``call``, which completes the errors of requests."""
+    while (step := call.run(next, steps, None)) is not None:
+        yield step
 
 
 def _nothing() -> Generator[requests.Response, None, None]:

@@ -285,3 +285,23 @@ def test_a_request_can_be_sent_again_after_a_redirect_that_leads_nowhere(
     with pytest.raises(ValueError, match="Invalid IPv6 URL"):
         session.send(request)
     assert session.send(request).text == "done"
+
+
+def test_an_adapter_between_gets_numbers(server: Server) -> None:
+    class Probing(HTTPAdapter):
+        def send(self, *args: Any, timeout: Any = None, **kwargs: Any) -> requests.Response:
+            timeouts.append(timeout)
+            return super().send(*args, timeout=timeout, **kwargs)
+
+    class Both(PollingAdapterMixin, Probing):
+        pass
+
+    timeouts: list[Any] = []
+    server.script(DONE, DONE, DONE)
+    with requests.Session() as session:
+        session.mount("http://", Both(policy=FAST.replace(total_timeout=100)))
+        for timeout in (None, 5, (5, 6)):
+            session.get(server.url, timeout=timeout)
+    first, *rest = timeouts
+    assert 99 < first <= 100
+    assert rest == [5, (5, 6)]

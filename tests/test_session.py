@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import pickle
+import sys
+import time
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -24,7 +29,7 @@ from polling_adapter import (
 )
 
 from .fake_clock import FakeClock
-from .server import DONE, RESET, Reply, Server, again, poll, serving
+from .server import DONE, RESET, Reply, Seen, Server, again, poll, serving
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -382,3 +387,140 @@ def test_a_poll_without_a_usable_time_is_told_of_once(server: Server, clock: Fak
     with PollingSession(policy=FAST.replace(clock=clock, backoff_factor=1)) as session:
         session.get(server.url)
     assert clock.slept == [1, 2]
+
+
+def test_P8_a_first_answer_that_takes_all_the_time_is_the_last(
+    server: Server, clock: FakeClock
+) -> None:
+    """The time of a call goes by in the server's hands, not in the caller's."""
+
+    def answer(_: object) -> Reply:
+        clock.now += 20
+        return poll("/work", "0")
+
+    server.answer = answer
+    policy = FAST.replace(clock=clock, total_timeout=10)
+    with PollingSession(policy=policy) as session, pytest.raises(PollingTimeout):
+        session.post(server.url)
+    assert len(server.seen) == 1
+
+
+def test_P9_a_policy_that_is_set_meanwhile_does_not_send_the_start_again(server: Server) -> None:
+    def answer(seen: Seen) -> Reply:
+        session.policy = PollingPolicy()
+        return poll("/work", "0") if seen.path == "/start" else Reply(503, {"Retry-After": "0"})
+
+    server.answer = answer
+    with PollingSession(policy=FAST.replace(retry_statuses=(), poll_failures=0)) as session:
+        assert session.post(f"{server.url}/start").status_code == 503
+    assert server.asked == ["POST /start", "GET /work"]
+
+
+class SlowSession(requests.Session):
+    clock: FakeClock
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        self.clock.now += 20
+        return super().send(request, **kwargs)
+
+
+class SlowPollingSession(PollingMixin, SlowSession):
+    pass
+
+
+def test_P8_time_that_another_class_takes_counts(server: Server, clock: FakeClock) -> None:
+    server.script(poll("/work", "0"), DONE)
+    policy = FAST.replace(clock=clock, total_timeout=10)
+    with SlowPollingSession(policy=policy) as session:
+        session.clock = clock
+        session.mount("http://", PollingAdapter(policy=policy))
+        session.mount("https://", PollingAdapter(policy=policy))
+        with pytest.raises(PollingTimeout):
+            session.post(server.url)
+    assert len(server.seen) <= 1
+
+
+class FollowsAccepted(PollingSession):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return resp.headers.get("Location")
+
+
+def test_P8_redirects_that_only_this_session_knows_count(server: Server) -> None:
+    def answer(seen: Seen) -> Reply:
+        time.sleep(0.3)
+        return DONE if seen.path == "/work" else Reply(202, {"Location": "/work"})
+
+    server.answer = answer
+    policy = FAST.replace(total_timeout=0.5)
+    with FollowsAccepted(policy=policy) as session, pytest.raises(PollingTimeout):
+        session.get(server.url)
+
+
+def test_an_adapter_that_a_session_alone_gets_is_bounded_too(server: Server) -> None:
+    server.answer = lambda _: time.sleep(1) or DONE  # type: ignore[func-returns-value]
+    with PollingSession(policy=FAST.replace(total_timeout=0.1)) as session:
+        other = HTTPAdapter()
+        session.get_adapter = lambda url: other  # type: ignore[method-assign,assignment,misc]
+        with pytest.raises(PollingTimeout):
+            session.get(server.url)
+
+
+def test_threads_that_share_a_request_follow_their_own_redirects(server: Server) -> None:
+    """The request leads to itself, so that one cannot tell by the URL who follows whom."""
+    numbers = itertools.count()
+    server.answer = lambda _: poll("/work", "99999") if next(numbers) % 2 else DONE
+    request = requests.Request("GET", f"{server.url}/work").prepare()
+    refused = []
+
+    def ask() -> None:
+        for _ in range(20):
+            try:
+                session.send(request)
+            except RetryAfterTooLong:
+                refused.append(1)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with (
+            PollingSession(policy=FAST.replace(total_timeout=None)) as session,
+            ThreadPoolExecutor(12) as pool,
+        ):
+            for asking in [pool.submit(ask) for _ in range(12)]:
+                asking.result()
+    finally:
+        sys.setswitchinterval(before)
+    assert (len(server.seen), len(refused)) == (240, 120)
+
+
+class OnceOnly:
+    """A body that cannot be rewound."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"x"
+
+    def tell(self) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("allow_redirects", [True, False])
+def test_P6_a_body_that_cannot_be_rewound_does_not_lose_the_job(
+    server: Server, session: PollingSession, allow_redirects: bool
+) -> None:
+    server.script(poll("/work", status=307))
+    with pytest.raises(requests.exceptions.UnrewindableBodyError) as caught:
+        session.post(server.url, data=OnceOnly(), allow_redirects=allow_redirects)
+    assert caught.value.request is not None
+    assert caught.value.response is not None
+
+
+def test_a_redirect_that_leads_nowhere_is_in_no_cycle(
+    server: Server, session: PollingSession
+) -> None:
+    server.script(Reply(303, {"Location": ""}))
+    gc.disable()
+    try:
+        response = weakref.ref(session.get(server.url))
+        assert response() is None
+    finally:
+        gc.enable()

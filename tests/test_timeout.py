@@ -8,7 +8,7 @@ import pytest
 import requests
 from urllib3.util import Timeout
 
-from polling_adapter._timeout import always_within, within
+from polling_adapter._timeout import for_urllib3, within
 
 from .fake_clock import FakeClock
 
@@ -44,42 +44,29 @@ def test_urllib3s_own(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "connect", "read"),
-    [
-        (None, 10, 10),
-        (3, 3, 3),
-        (30.5, 10, 10),
-        ((3, 30), 3, 10),
-        ((None, 3), 10, 3),
-        (Timeout(connect=3, read=30), 3, 10),
-    ],
+    ("timeout", "seconds"), [(None, (10, 2, 0.001)), (3, (3, 2, 0.001)), (30.5, (10, 2, 0.001))]
 )
-def test_urllib3_gets_one_of_its_own(
-    timeout: Any, connect: float, read: float, clock: FakeClock
+def test_each_try_of_urllib3s_own_gets_what_is_left(
+    timeout: Any, seconds: tuple[float, ...], clock: FakeClock
 ) -> None:
-    bounded = always_within(clock.now + 10, clock, timeout).clone()
-    bounded.start_connect()
-    assert bounded.connect_timeout == connect
-    assert bounded.read_timeout == pytest.approx(read, abs=0.1)
-
-
-def test_each_try_of_urllib3s_own_gets_what_is_left(clock: FakeClock) -> None:
-    bounded = always_within(clock.now + 10, clock, (3, None))
-    for passed, connect, read in ((0, 3, 10), (8, 2, 2), (3, 0.001, 0.001)):
+    bounded = for_urllib3(clock.now + 10, clock, timeout)
+    for passed, left in zip((0, 8, 3), seconds, strict=True):
         clock.now += passed
         again = bounded.clone()
         again.start_connect()
-        assert (again.connect_timeout, again.read_timeout) == (connect, read)
-    assert repr(bounded) == "Timeout(connect=0.001, read=0.001)"
+        assert (again.connect_timeout, again.read_timeout, again.total) == (left, left, None)
+    assert repr(bounded) == "Within(0.001 s)"
+
+
+def test_other_forms_are_for_urllib3_as_they_are(clock: FakeClock) -> None:
+    assert for_urllib3(clock.now + 10, clock, (3, 30)) == (3, 10)
+    assert for_urllib3(clock.now + 10, clock, Timeout(total=30)).total == 10
+    assert for_urllib3(None, clock, 30) == 30
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "soon", (1, 2, 3), (1, "soon")])
 def test_what_requests_refuses_it_still_refuses(timeout: Any, clock: FakeClock) -> None:
-    bounded = always_within(clock.now + 10, clock, timeout)
-    with requests.Session() as session, pytest.raises(ValueError, match="(?i)timeout"):
-        session.get("http://127.0.0.1:9", timeout=bounded)
-
-
-def test_what_is_bounded_is_left_as_it_is(clock: FakeClock) -> None:
-    bounded = always_within(clock.now + 10, clock, None)
-    assert within(clock.now + 5, clock, bounded) is bounded
+    for bound in (within, for_urllib3):
+        bounded = bound(clock.now + 10, clock, timeout)
+        with requests.Session() as session, pytest.raises(ValueError, match="(?i)timeout"):
+            session.get("http://127.0.0.1:9", timeout=bounded)
