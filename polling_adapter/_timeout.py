@@ -18,7 +18,7 @@ def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
     """
     if deadline is None:
         return timeout
-    left = _left(deadline, clock)
+    left = max(deadline - clock.monotonic(), _SHORTEST)
     if isinstance(timeout, Timeout):
         bounded = timeout.clone()
         bounded.total = _shorter(timeout.total, left)
@@ -60,22 +60,15 @@ class Within(Timeout):
     def start_connect(self) -> float:
         return self._clock.monotonic()
 
-    @property
-    def connect_timeout(self) -> float:
-        return self._least()
-
-    @property
-    def read_timeout(self) -> float:
-        return self._least()
-
     def _least(self) -> float:
-        left, seconds = _left(self._deadline, self._clock), self._seconds
+        left = self._deadline - self._clock.monotonic()
+        if left < _SHORTEST:
+            left = _SHORTEST
+        seconds = self._seconds
         return left if seconds is None or seconds > left else seconds
 
-
-def _left(deadline: float, clock: Clock) -> float:
-    left = deadline - clock.monotonic()
-    return left if left > _SHORTEST else _SHORTEST
+    connect_timeout = property(_least)
+    read_timeout = property(_least)
 
 
 def _shorter(timeout: Any, left: float) -> Any:

@@ -75,7 +75,7 @@ class PollingAdapterMixin(_Base):
         """
         call = Call.of(request)
         if call is None and not (
-            hooks_of(request) or isinstance(self.max_retries, Retries) or more
+            hooks_of(request) or isinstance(self._max_retries, Retries) or more
         ):
             return self._ask(request, stream, timeout, verify, cert, proxies)
         options = _options(stream, timeout, verify, cert, proxies, **more)

@@ -151,7 +151,7 @@ class PollingMixin(_Base):
     def _adapters_lead(self, policy: PollingPolicy) -> bool:
         """Whether the adapters begin the calls, by the same policy, and nothing is in between: then
         a request that is answered at once needs nothing of this class."""
-        if not self._adapters_may_lead or "get_adapter" in vars(self):
+        if not self._adapters_may_lead or "get_adapter" in self.__dict__:
             return False
         for adapter in self.adapters.values():
             if not isinstance(adapter, PollingAdapterMixin) or adapter.policy is not policy:
