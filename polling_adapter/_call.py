@@ -172,7 +172,9 @@ class Call:
         self.wait(due, request, response)
         return self.send(send, request, options)
 
-    def check_time(self, error: requests.Timeout, request: requests.PreparedRequest) -> None:
+    def end_if_out_of_time(
+        self, error: requests.Timeout, request: requests.PreparedRequest
+    ) -> None:
         """:raises PollingTimeout: ``error`` came because the call's time has gone by."""
         verdict = self._failed(error, request)
         if isinstance(verdict, GiveUp):

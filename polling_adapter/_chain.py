@@ -11,16 +11,17 @@ import functools
 import threading
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.sessions import SessionRedirectMixin
 
 from ._address import origin
-from ._call import Call
 from ._hooks import Carrier, carried, hooks_of
 from ._poll import Due
-from .policy import PollingPolicy
+
+if TYPE_CHECKING:
+    from ._call import Call
 
 # Of the redirects that nobody has followed yet, so many are remembered: one PreparedRequest may be
 # sent over and over without its redirects being followed.
@@ -62,11 +63,6 @@ class Redirect:
     def at(self) -> float:
         return 0.0 if self.due is None else self.due.at
 
-    def call_on(self, policy: PollingPolicy, request: requests.PreparedRequest) -> Call:
-        """The call that goes on with ``request``: a new one where the time of the call went by in
-        the caller's hands."""
-        return Call(policy, request) if self.call.is_over else self.call
-
     def wait(self, call: Call, request: requests.PreparedRequest) -> None:
         """Wait in ``call`` before ``request`` follows it.
 
@@ -103,6 +99,7 @@ def forget(redirect: Redirect) -> None:
         if chain is not None:
             chain.pending = tuple(one for one in chain.pending if one is not redirect)
             hooks = hooks_of(redirect.request)
+            # Where a hook comes after it, it stays: another thread may be going through them.
             if not chain.pending and hooks[-1] is chain:
                 hooks.pop()
 

@@ -106,7 +106,7 @@ class PollingAdapterMixin(_Base):
                 request, stream=stream, timeout=bounded, verify=verify, cert=cert, proxies=proxies
             )
         except requests.Timeout as error:
-            Call(policy, request, begun=begun).check_time(error, request)
+            Call(policy, request, begun=begun).end_if_out_of_time(error, request)
             raise
         if is_final(response.status_code):
             return response
@@ -120,8 +120,7 @@ class PollingAdapterMixin(_Base):
     def _lead(
         self, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        """Send without a call above. The first redirect goes to the session at once, which may not
-        follow it; once it does, polls are answered here while they stay here."""
+        """Send without a call above: either what follows a redirect, or what begins a call."""
         redirect = followed_by(request)
         if redirect is not None:
             return self._follow(redirect, request, options)
@@ -132,7 +131,9 @@ class PollingAdapterMixin(_Base):
     def _follow(
         self, redirect: Redirect, request: requests.PreparedRequest, options: dict[str, Any]
     ) -> requests.Response:
-        call = redirect.call_on(self.policy, request)
+        """The session above follows: from here on, polls are answered here while they stay here."""
+        # A call whose time went by in the caller's hands begins anew.
+        call = Call(self.policy, request) if redirect.call.is_over else redirect.call
         redirect.wait(call, request)
         forget(redirect)
         follow = redirect.request is not request
@@ -202,7 +203,7 @@ def _options(
 def _hand_out(
     response: requests.Response, request: requests.PreparedRequest, call: Call
 ) -> requests.Response:
-    """``response`` as the session above gets it, which may follow it or not."""
+    """``response`` for the session above, which may follow a redirect or not."""
     if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
         due = call.redirected(response)
         if due is not None:

@@ -40,12 +40,12 @@ class PollingMixin(_Base):
     """
 
     policy: PollingPolicy = PollingPolicy()
-    _adapters_may_lead = False
+    _has_stock_methods = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Only requests' own methods are around the adapters.
-        cls._adapters_may_lead = (
+        # Nothing but requests is around the adapters, and nothing else says what a redirect is.
+        cls._has_stock_methods = (
             cls.get_adapter is _Stock.get_adapter
             and cls.get_redirect_target is _Stock.get_redirect_target
             and super().send is _Stock.send
@@ -151,7 +151,7 @@ class PollingMixin(_Base):
     def _adapters_lead(self, policy: PollingPolicy) -> bool:
         """Whether the adapters begin the calls, by the same policy, and nothing is in between: then
         a request that is answered at once needs nothing of this class."""
-        if not self._adapters_may_lead or "get_adapter" in self.__dict__:
+        if not self._has_stock_methods or "get_adapter" in self.__dict__:
             return False
         for adapter in self.adapters.values():
             if not isinstance(adapter, PollingAdapterMixin) or adapter.policy is not policy:
@@ -166,7 +166,7 @@ class PollingMixin(_Base):
         kwargs: dict[str, Any],
     ) -> requests.Response:
         """See to what comes of a request that the adapters were left with."""
-        if response.history:
+        if response.history:  # the end of a chain that was followed
             return response
         call = Call(policy, request)
         due = call.answered(response, request)
@@ -202,7 +202,7 @@ class PollingMixin(_Base):
         Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
         """
         final = is_final(resp.status_code)
-        if final and self._adapters_may_lead:  # requests would look for a Location to no avail
+        if final and self._has_stock_methods:  # it is no redirect: there is no need to look
             return _nothing()
         if not self.get_redirect_target(resp):  # an empty Location leads nowhere
             if not final:
@@ -217,7 +217,7 @@ class PollingMixin(_Base):
         stock = super().resolve_redirects(
             resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
         )
-        return _within(call, stock)
+        return _each_in(call, stock)
 
     def _begun(
         self, resp: requests.Response, req: requests.PreparedRequest, yield_requests: bool
@@ -293,7 +293,7 @@ def _release_if_asked_again(resp: requests.Response, req: requests.PreparedReque
         call.release(resp)
 
 
-def _within(
+def _each_in(
     call: Call, steps: Generator[requests.Response, None, None]
 ) -> Generator[requests.Response, None, None]:
     """The ``steps``, each of them in ``call``, which completes the errors of requests."""
