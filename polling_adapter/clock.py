@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 # time.sleep() takes no more than what its platform's timer holds: a day is less than any of them
@@ -26,15 +27,17 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of this machine."""
 
+    # Bound here, as a job's instants must be of one clock: freezegun puts another one in its place,
+    # for some threads only, and no wait would ever be over by it.
     monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
+
+    def time(self) -> float:
+        # Not bound: who freezes the time of the day (in tests) writes HTTP-dates by it.
+        return time.time()
 
     def sleep(self, seconds: float) -> None:
-        # CPython 3.11+ sleeps on the monotonic clock, but a platform's timer may still wake a
-        # little before the time: P1 (never early) is worth the comparison.
-        due = time.monotonic() + seconds
-        while (left := due - time.monotonic()) > 0:
-            time.sleep(min(left, _LONGEST))
+        for portion in _portions(seconds):
+            time.sleep(portion)
 
     def __repr__(self) -> str:
         return "SystemClock()"
@@ -51,6 +54,26 @@ def sleep_unless(ended: threading.Event, seconds: float, clock: Clock) -> None:
     if not isinstance(clock, SystemClock):
         clock.sleep(seconds)
         return
-    due = time.monotonic() + seconds
-    while (left := due - time.monotonic()) > 0 and not ended.wait(min(left, _LONGEST)):
-        pass
+    # Not by time.sleep: who waits here asks its clock again, and would spin where that is patched.
+    for portion in _portions(seconds):
+        if ended.wait(portion):
+            return
+
+
+def _portions(seconds: float) -> Iterator[float]:
+    """The waits, each for one call of the platform, that ``seconds`` take.
+
+    CPython 3.11+ sleeps on the monotonic clock, but a platform's timer may still wake a little
+    before the time: P1 (never early) is worth a look at the clock. What it says counts as long as
+    time goes on. Where it does not, as somebody patched time.sleep or froze the clock, a portion
+    counts as waited for: once, as in urllib3's Retry.sleep.
+    """
+    goes_on = False
+    while seconds > 0:
+        portion = min(seconds, _LONGEST)
+        began = time.monotonic()
+        yield portion
+        passed = time.monotonic() - began
+        # a little early is no more than half; what is left then may be less than a timer's tick
+        goes_on = goes_on or passed >= portion / 2
+        seconds -= passed if goes_on and passed > 0 else portion
