@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +29,6 @@ from polling_adapter import (
     PollingSession,
     TooManyPolls,
 )
-from polling_adapter.reference_server import ReferenceServer
 
 from .conftest import Open
 from .server import DONE, Reply, Seen, Server, again, poll
@@ -239,48 +233,3 @@ def test_opentelemetry_has_a_span_for_the_call(server: Server) -> None:
     assert span.attributes is not None
     assert 200 in span.attributes.values()
     assert all("traceparent" in seen.headers for seen in server.seen)
-
-
-# HTTPie
-
-
-@pytest.fixture
-def http() -> str:
-    command = shutil.which("http", path=str(Path(sys.executable).parent))
-    assert command is not None, "HTTPie is not installed"
-    return command
-
-
-def test_httpie_waits_and_returns_the_result(http: str) -> None:
-    with ReferenceServer() as reference:
-        url = f"{reference.url}/start_work?duration=2"
-        command = [http, "--ignore-stdin", "--follow", "POST", url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["duration"] == 2
-    assert reference.nb_early_call == 0
-
-
-def test_httpie_without_follow_shows_the_redirect_at_once(http: str, server: Server) -> None:
-    server.script(poll("/work", "3600"))
-    command = [http, "--ignore-stdin", "--headers", "POST", server.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert "Retry-After: 3600" in done.stdout
-    assert len(server.seen) == 1
-
-
-def test_httpie_keeps_its_options_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ssl
-
-    from polling_adapter._httpie import PollingHTTPS
-
-    def context(*arguments: str) -> ssl.SSLContext:
-        monkeypatch.setattr(sys, "argv", ["https", *arguments, "example.org"])
-        found: ssl.SSLContext = PollingHTTPS().get_adapter()._ssl_context  # type: ignore[attr-defined]
-        return found
-
-    assert context().verify_mode == ssl.CERT_REQUIRED
-    assert context("--verify=no").verify_mode == ssl.CERT_NONE
-    ciphers = context("--ciphers", "ECDHE-RSA-AES128-GCM-SHA256").get_ciphers()
-    names = [cipher["name"] for cipher in ciphers if not cipher["name"].startswith("TLS_")]
-    assert names == ["ECDHE-RSA-AES128-GCM-SHA256"]
