@@ -2,7 +2,7 @@
 
 from ._as_completed import as_completed
 from ._install import install, installed, uninstall
-from ._retry_after import parse_retry_after
+from ._rules.retry_after import parse_retry_after
 from ._version import __version__
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls

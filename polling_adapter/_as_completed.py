@@ -14,9 +14,17 @@ import threading
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 
-from .clock import sleep_unless
+from .clock import SystemClock, sleep_unless
 from .exceptions import PollingTimeout
 from .poller import Poller
+
+_clock = SystemClock()
+
+# So long, in seconds, the requests that are under way are waited for when the loop is left.
+_PATIENCE = 0.5
+
+# So often, in seconds, a worker looks whether another thread is still sending.
+_LOOK_AGAIN = 0.02
 
 
 def as_completed(
@@ -25,8 +33,9 @@ def as_completed(
     """Poll until all are done, and yield each as soon as it is.
 
     An error of one is raised by its own ``result()`` and leaves the others alone. When the loop is
-    left early, requests that are under way are answered first, and the pollers that are not done
-    can be polled further, or resumed. Waits go by the clock of the first poller's policy.
+    left early, requests that are under way are waited for, no longer than half a second, and the
+    pollers that are not done can be polled further, or resumed. Waits go by the clock of the first
+    poller's policy.
 
     :param pollers: of one or more sessions.
     :param max_workers: so many threads send requests.
@@ -49,7 +58,8 @@ def _completed(pollers: list[Poller], max_workers: int, timeout: float | None) -
     if not waiting:
         yield from done
         return
-    with _Workers(waiting, max_workers, timeout) as workers:
+    with _Workers(waiting, timeout) as workers:
+        workers.start(max_workers)
         yield from done
         for left in range(len(waiting), 0, -1):
             poller = workers.next_done()
@@ -64,7 +74,7 @@ def _completed(pollers: list[Poller], max_workers: int, timeout: float | None) -
 class _Workers:
     """Threads that poll while the ``with`` block lasts."""
 
-    def __init__(self, pollers: list[Poller], number: int, timeout: float | None) -> None:
+    def __init__(self, pollers: list[Poller], timeout: float | None) -> None:
         self._clock = pollers[0].policy.clock
         self._until = math.inf if timeout is None else self._clock.monotonic() + timeout
         self._serial = itertools.count()  # who came first, of those that are due at once
@@ -77,27 +87,30 @@ class _Workers:
         self._pollers = pollers
         for poller in pollers:
             self._put_back(poller)
-        self._threads = [
-            threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
-            for n in range(min(number, len(pollers)))
-        ]
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> _Workers:
-        for poller in self._pollers:
-            poller.watch(self._tell_done)  # cancelled, it is done before it is due
-            if poller.done():  # since it was looked at
-                self._tell_done(poller)
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         for poller in self._pollers:
-            poller.unwatch(self._tell_done)
-        if kind is not PollingTimeout:  # whoever has no more time does not wait for an answer
-            for thread in self._threads:
-                thread.join()
+            poller._unwatch(self._tell_done)
+        # Whoever has no more time does not wait for an answer, and nobody waits for long.
+        until = _clock.monotonic() + (0 if kind is PollingTimeout else _PATIENCE)
+        for thread in self._threads:
+            thread.join(max(0.0, until - _clock.monotonic()))
+
+    def start(self, number: int) -> None:
+        """Begin to poll, with so many threads at the most."""
+        for poller in self._pollers:
+            poller._watch(self._tell_done)  # cancelled, it is done before it is due
+            if poller.done():  # since it was looked at
+                self._tell_done(poller)
+        for n in range(min(number, len(self._pollers))):
+            thread = threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def next_done(self) -> Poller | None:
         """The next that is done; None where the time is over."""
@@ -125,7 +138,9 @@ class _Workers:
                 if at > self._until:
                     self._done.put(None)
                     return
-                poller.poll_alone()
+                while not poller._take_turn():  # another thread is sending
+                    if self._ended.wait(_LOOK_AGAIN):
+                        return
                 if poller.done():
                     self._done.put(poller)
                 else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -9,33 +12,30 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
-from ._call import Call
-from ._chain import (
-    History,
-    Redirect,
-    followed_by,
-    forget,
-    next_request,
-    remember,
-    stays_here,
-)
-from ._hooks import has_hooks, hooks_of
-from ._poll import deadline, is_final
-from ._repetition import led, repeats
-from ._retries import Retries
-from ._timeout import for_urllib3, within
+from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
+from ._call.body import unread
+from ._call.call import Call, Next
+from ._call.cookies import Cookies
+from ._call.exchange import attempt
+from ._call.hooks import has_hooks, owner_of, seen
+from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
+from ._call.retries import sending, within_call
+from ._call.timeout import within
 from .policy import PollingPolicy, checked
-
-_STOCK_SEND = HTTPAdapter.send  # mocks may take its place
 
 if TYPE_CHECKING:
     _Base = HTTPAdapter
 else:
     _Base = object
 
+Send = Callable[..., requests.Response]
+
+# RFC 9110 section 11: an auth handler answers it in a hook, by a copy of the request
+_CHALLENGES = (401, 407)
+
 
 class PollingAdapterMixin(_Base):
-    """Respects Retry-After, in any :class:`requests.adapters.HTTPAdapter` that it is mixed into.
+    """Respects Retry-After, in any :class:`requests.adapters.BaseAdapter` that it is mixed into.
 
     :param policy: caps, jitter and timeouts; below a :class:`PollingSession` its policy counts.
     :raises TypeError: ``policy`` is no :class:`PollingPolicy`.
@@ -52,11 +52,11 @@ class PollingAdapterMixin(_Base):
     def max_retries(self) -> urllib3.Retry:
         """urllib3's retries, as :class:`requests.adapters.HTTPAdapter` takes them. They happen
         below a poll, within its deadline."""
-        return self._max_retries
+        return within_call(self._max_retries)
 
     @max_retries.setter
     def max_retries(self, retries: urllib3.Retry) -> None:
-        self._max_retries = Retries.within_calls(retries)
+        self._max_retries = retries
 
     def send(
         self,
@@ -68,116 +68,39 @@ class PollingAdapterMixin(_Base):
         proxies: Any = None,
         **more: Any,
     ) -> requests.Response:
-        """As :meth:`requests.adapters.HTTPAdapter.send`.
+        """As :meth:`requests.adapters.HTTPAdapter.send`. Whoever owns the call decides:
+
+        1. Below a session that polls, the session: the request is sent, once, within the call's
+           time.
+        2. With ``polling=False``, requests: it is sent as it is.
+        3. Below any other session, this adapter: it waits for what it follows, and asks until there
+           is an answer; polls are answered here while they leave the session nothing to decide.
 
         :param more: what an adapter that this is mixed into takes besides.
-        :raises PollingError: a cap of the policy is reached.
+        :raises PollingError: a limit of the policy is reached.
         """
-        call = Call.of(request)
-        if call is None and not (
-            hooks_of(request) or isinstance(self._max_retries, Retries) or more
-        ):
-            return self._ask(request, stream, timeout, verify, cert, proxies)
-        options = _options(stream, timeout, verify, cert, proxies, **more)
-        if call is None:
-            return self._lead(request, options)
-        if not call.polling:
+        options = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+            **more,
+        }
+        owner = owner_of(request)
+        if isinstance(owner, Call):
+            return _send_in(owner, super().send, request, options)
+        if owner is not None:
             return super().send(request, **options)
-        return call.send(super().send, request, options)
-
-    def _ask(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: Any,
-        cert: Any,
-        proxies: Any,
-    ) -> requests.Response:
-        """Send what neither follows a redirect nor asks for the call that it is made in. Most such
-        requests are answered at once: a call is made only for those that are not."""
-        policy, clock = self.policy, self.policy.clock
-        begun = clock.monotonic()
-        send = super().send
-        bound = for_urllib3 if getattr(send, "__func__", None) is _STOCK_SEND else within
-        bounded = bound(deadline(policy, begun), clock, timeout)
-        try:
-            response = send(
-                request, stream=stream, timeout=bounded, verify=verify, cert=cert, proxies=proxies
-            )
-        except requests.Timeout as error:
-            Call(policy, request, begun=begun).end_if_out_of_time(error, request)
-            raise
-        if is_final(response.status_code):
-            return response
-        call = Call(policy, request, begun=begun)
-        due = call.answered(response, request)
-        if due is not None:
-            options = _options(stream, timeout, verify, cert, proxies)
-            response = call.run(call.again, due, response, send, request, options)
-        return _hand_out(response, request, call)
-
-    def _lead(
-        self, request: requests.PreparedRequest, options: dict[str, Any]
-    ) -> requests.Response:
-        """Send without a call above: either what follows a redirect, or what begins a call."""
         redirect = followed_by(request)
-        if redirect is not None:
-            return self._follow(redirect, request, options)
-        call = Call(self.policy, request)
-        response = call.run(call.send, super().send, request, options)
-        return _hand_out(response, request, call)
-
-    def _follow(
-        self, redirect: Redirect, request: requests.PreparedRequest, options: dict[str, Any]
-    ) -> requests.Response:
-        """The session above follows: from here on, polls are answered here while they stay here."""
-        # A call whose time went by in the caller's hands begins anew.
-        call = Call(self.policy, request) if redirect.call.is_over else redirect.call
-        redirect.wait(call, request)
-        forget(redirect)
-        follow = redirect.request is not request
-        preload = follow and not options["stream"]
-        send = super().send
-        response = call.run(call.send, send, request, dict(options), preload)
-        history = History()
-        while follow and response.is_redirect:
-            due = call.redirected(response)
-            if due is None:
-                break
-            call.release(response)  # within bounds, before requests reads all of it
-            upcoming = self._upcoming(call, response, request, options)
-            if upcoming is None:
-                break
-            response = dispatch_hook("response", request.hooks, response, **options)
-            if has_hooks(request):  # they may have changed what is copied
-                upcoming = self._upcoming(call, response, request, options) or upcoming
-            history.add(response)
-            call.wait(due, upcoming, response)
-            request = upcoming
-            response = call.run(call.send, send, request, dict(options), preload)
-        if history:
-            response.history = list(history)
-        return _hand_out(response, request, call)
-
-    def _upcoming(
-        self,
-        call: Call,
-        response: requests.Response,
-        request: requests.PreparedRequest,
-        options: dict[str, Any],
-    ) -> requests.PreparedRequest | None:
-        """The next poll; None where it is the session's to send it."""
-        if repeats(call.led, response, request, request._cookies):
-            return request
-        upcoming = next_request(response, request, options["proxies"])
-        if upcoming is None or not stays_here(upcoming, request):
-            return None
-        call.led = led(response, request, upcoming)
-        return upcoming
+        before = challenged(request) if redirect is None else redirect.handed
+        call = Call(self.policy) if before is None else before.goes_on(before.policy or self.policy)
+        chain = _Chain(call, super().send, options, request.hooks)
+        return call.run(chain.answer, request, redirect)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "policy": self.policy}
+        stock: Any = getattr(super(), "__getstate__", None)  # from Python 3.11 on, any object's
+        return {**((stock and stock()) or vars(self)), "policy": self.policy}
 
 
 class PollingAdapter(PollingAdapterMixin, HTTPAdapter):
@@ -187,26 +110,126 @@ class PollingAdapter(PollingAdapterMixin, HTTPAdapter):
     """
 
 
-def _options(
-    stream: bool, timeout: Any, verify: Any, cert: Any, proxies: Any, **more: Any
-) -> dict[str, Any]:
-    return {
-        "stream": stream,
-        "timeout": timeout,
-        "verify": verify,
-        "cert": cert,
-        "proxies": proxies,
-        **more,
-    }
-
-
-def _hand_out(
-    response: requests.Response, request: requests.PreparedRequest, call: Call
+def _send_in(
+    call: Call, send: Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
-    """``response`` for the session above, which may follow a redirect or not."""
-    if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
-        due = call.redirected(response)
-        if due is not None:
-            call.release(response)  # within bounds, before the session reads all of it
-        remember(Redirect(request, response, due, call))
+    """``send`` a request, no longer than ``call`` lasts."""
+    timeout = within(call.job.progress.deadline, call.clock, options["timeout"])
+    under_way = sending.set(call)
+    try:
+        # At once, whatever interrupts then
+        call.arrived = response = send(request, **{**options, "timeout": timeout})
+    finally:
+        sending.reset(under_way)
     return response
+
+
+class _Chain:
+    """The requests of one call of an adapter alone, between two that the session above sends."""
+
+    def __init__(self, call: Call, send: Send, options: dict[str, Any], hooks: Any) -> None:
+        self._call = call
+        self._hooks = hooks  # those that requests goes through afterwards
+        self._send = send
+        self._options = options
+        self._cookies = Cookies()
+        self._repetition: Repetition = None
+
+    def answer(
+        self, request: requests.PreparedRequest, redirect: Redirect | None
+    ) -> requests.Response:
+        """What the session above gets for its ``request``.
+
+        :param redirect: what it follows. Where it follows none, its caller may want to see the
+            first answer, whatever it is.
+        """
+        call, sent = self._call, request
+        follows = redirect is not None and redirect.request() is not request
+        if redirect is not None:
+            call.wait(Next(request, call.job.due, call.job.response))
+            forget(redirect, request)
+        response = self._asked(request)
+        while follows and (upcoming := self._next_poll(response, sent)) is not None:
+            if has_hooks(request):
+                response = dispatch_hook("response", request.hooks, response, **self._options)
+                # They may have changed what is copied, or brought another answer.
+                upcoming = self._next_poll(response, sent)
+                if upcoming is None:
+                    seen(self._hooks)
+                    break
+            call.release(response)
+            call.wait(Next(upcoming, call.job.due, response))
+            sent = upcoming
+            response = self._asked(sent)
+        if self._cookies:
+            self._cookies.hand_to_session(response, call.clock.time())
+        if sent is not request:
+            # What requests does next is of the request that was answered: what its URL means for
+            # a cookie, whether there is still a body, which headers a redirect keeps.
+            _become(request, sent)
+            response.request = request
+        if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
+            self._hand_out(response, request)
+        elif response.status_code in _CHALLENGES and has_hooks(request):
+            hand_to_hooks(response, request, call)
+        return response
+
+    def _asked(self, request: requests.PreparedRequest) -> requests.Response:
+        """The answer to ``request`` that stands, however often it takes."""
+        call, reads = self._call, not self._options["stream"]
+        while True:
+            call.sends(request)
+            step = attempt(call, partial(self._sent, request), reads=reads)
+            if not isinstance(step, Next):
+                return step
+            call.wait(step)
+
+    def _sent(self, request: requests.PreparedRequest) -> requests.Response:
+        clock = self._call.clock
+        started = clock.monotonic()
+        response = _send_in(self._call, self._send, request, self._options)
+        response.elapsed = timedelta(seconds=clock.monotonic() - started)
+        if "Set-Cookie" in response.headers:
+            self._cookies.add(response, request.url or "", clock.time())
+        return response
+
+    def _next_poll(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> requests.PreparedRequest | None:
+        """The next poll; None where there is none, or it is the session's to send it."""
+        call = self._call
+        if call.job.due is None or not response.is_redirect:
+            return None
+        if repeats(self._repetition, response, request, request._cookies or self._cookies):
+            return request
+        if self._cookies:
+            self._cookies.hand_to_session(response, call.clock.time())
+        try:
+            upcoming = next_request(response, request, self._options["proxies"])
+        except (ValueError, requests.RequestException):  # the session raises what is wrong with it
+            return None
+        if upcoming is None or upcoming.method != request.method:
+            return None
+        if not stays_here(upcoming, request):
+            return None
+        self._repetition = repetition(response, request, upcoming)
+        return upcoming
+
+    def _hand_out(self, response: requests.Response, request: requests.PreparedRequest) -> None:
+        """The session above may follow a redirect, or not."""
+        call = self._call
+        if call.job.due is not None:
+            call.release(response)  # within bounds, before the session reads all of it
+            if has_hooks(request):
+                unread(response)
+        try:
+            upcoming = next_request(response, request)
+        except (ValueError, requests.RequestException):
+            upcoming = None
+        url = None if upcoming is None else upcoming.url
+        hand_to_session(response, request, url, call)
+
+
+def _become(request: requests.PreparedRequest, other: requests.PreparedRequest) -> None:
+    for name in ("method", "url", "headers", "body", "_cookies", "_body_position"):
+        setattr(request, name, getattr(other, name))

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 import requests
 from requests.utils import get_netrc_auth
 
-from ._address import printable
-from ._hops import Hops
-from ._parcel import Parcel, Unprepared
-from ._poll import Spent
-from ._steps import CallInSteps, NotYet
-from ._token import Token
+from ._call.call import Call, Job, Next
+from ._call.exchange import attempt
+from ._call.following import Following
+from ._call.parcel import Parcel, Unprepared
+from ._rules.address import printable
+from ._rules.progress import Due, Progress
+from ._rules.token import Token
 from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout
 from .policy import PollingPolicy
-
-if TYPE_CHECKING:
-    from .session import PollingMixin
 
 # Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
 # 6265 section 4.2)
 _CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
 
+# So often, in seconds, whoever waits for another thread that is sending looks at it again.
+_LOOK_AGAIN = 0.02
 
-_watching = threading.Lock()
+
+class _Turn:
+    """What a thread holds while it sends: free when the thread has left it, however it did.
+
+    A signal's handler may raise between any two steps, also before a ``try`` is entered and after
+    a ``finally`` has begun; only ``with`` on a lock is never left in between. So whoever sends
+    holds a lock of its own, and a lock that nobody holds is no turn, nor one that a fork copied.
+    """
+
+    __slots__ = ("_process", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._process = os.getpid()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its thread is still in it."""
+        return self.lock.locked() and self._process == os.getpid()
 
 
 class Poller:
@@ -41,47 +63,47 @@ class Poller:
 
     __slots__ = (
         "__weakref__",
-        "_at",
         "_call",
         "_cancelled",
-        "_hops",
-        "_lock",
         "_outcome",
-        "_parcel",
         "_session",
+        "_turns",
         "_watchers",
     )
 
-    def __init__(self, session: PollingMixin, call: CallInSteps, parcel: Unprepared) -> None:
+    def __init__(self, session: requests.Session, call: Call) -> None:
         self._session = session
         self._call = call
-        self._parcel: Parcel | Unprepared = parcel
-        self._hops: Hops | None = None
-        self._at = 0.0  # when it may be sent, by the monotonic clock
         self._outcome: Any = None  # the response, or the error that ended the job
         self._cancelled = False
-        self._watchers: tuple[Callable[[Poller], object], ...] = ()
-        self._lock = threading.Lock()  # held while a request is sent, never while one is waited for
+        self._turns: list[_Turn] = []  # the first that is held is that of the thread that sends
+        self._watchers: list[Callable[[Poller], object]] = []
 
     @classmethod
     def begun(
         cls,
-        session: PollingMixin,
+        session: requests.Session,
         policy: PollingPolicy,
         method: str,
         url: str,
         kwargs: dict[str, Any],
     ) -> Poller:
-        poller = cls(session, CallInSteps(policy), Unprepared(method, url, kwargs))
+        call = Call(policy)
+        call.job = call.job._replace(upcoming=Unprepared(method, url, kwargs))
+        poller = cls(session, call)
         poller.poll()
-        error = poller._outcome
-        if isinstance(error, Exception) and not poller._is_begun():
-            raise error
+        if isinstance(poller._outcome, Exception) and not poller._is_begun():
+            raise poller._forget_outcome()
         return poller
 
     @classmethod
     def resumed(
-        cls, session: PollingMixin, text: str, policy: PollingPolicy | None, kwargs: dict[str, Any]
+        cls,
+        session: requests.Session,
+        text: str,
+        default: PollingPolicy,
+        policy: PollingPolicy | None,
+        kwargs: dict[str, Any],
     ) -> Poller:
         token = Token.parse(text)
         if token.has_body and not kwargs.keys() & {"data", "json", "files"}:
@@ -89,13 +111,20 @@ class Poller:
                 f"{token.method} {printable(token.url)} has a body, which the continuation token "
                 "does not hold: give data=, json= or files= again"
             )
-        left = token.left if policy is None else None
-        spent = Spent(token.polls, token.counted, token.elapsed, left)
-        call = CallInSteps(session.policy if policy is None else policy, spent)
-        call.first_url = token.origin
+        chosen = default if policy is None else policy
+        clock = chosen.clock
+        now = clock.monotonic()
+        total = chosen.total_timeout
+        if policy is None and token.left is not None:
+            allowed = token.elapsed + token.left
+            total = allowed if total is None else min(allowed, total)
+        started = now - token.elapsed
+        deadline = None if total is None else started + total
+        progress = Progress(started, deadline, polls=token.polls, counted=token.counted)
+        due = Due(now + max(0.0, token.due - clock.time()), "resumed", jitter=False)
         first = Unprepared(token.method, token.url, _as_redirected(session, token, kwargs))
-        poller = cls(session, call, first)
-        poller._resume(token)
+        poller = cls(session, Call(chosen, Job(progress, due, first), origin=token.origin))
+        poller._check_limits(due, first)
         return poller
 
     def done(self) -> bool:
@@ -107,8 +136,7 @@ class Poller:
 
         :return: whether the job is done.
         """
-        if self._lock.acquire(blocking=False):
-            self._send_and_release()
+        self._take_turn()
         return self.done()
 
     @property
@@ -116,7 +144,8 @@ class Poller:
         """Seconds until the next request may be sent; 0.0 when it is due or none is left."""
         if self.done():
             return 0.0
-        return max(0.0, self._at - self._call.policy.clock.monotonic())
+        due = self._call.job.due
+        return 0.0 if due is None else max(0.0, due.at - self._call.clock.monotonic())
 
     def result(self, timeout: float | None = None) -> requests.Response:
         """Wait and poll until the job is done.
@@ -128,10 +157,13 @@ class Poller:
         :raises requests.RequestException: what ended the job.
         """
         self._wait(timeout)
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        response: requests.Response = self._outcome
-        return response
+        outcome = self._outcome
+        if isinstance(outcome, requests.Response):
+            return outcome
+        try:
+            raise outcome
+        finally:
+            del self, outcome  # the error knows this frame, and nothing here shall know the error
 
     def exception(self, timeout: float | None = None) -> Exception | None:
         """As :meth:`result`, but what ended the job is returned; None where that is a response."""
@@ -142,12 +174,13 @@ class Poller:
         """Send no more requests. Whoever waits for the result wakes up, where the policy's clock is
         that of this machine.
 
-        :return: False where the job is done already. It can still be resumed by its token.
+        :return: False where the job is done already. It can still be resumed by its token, also
+            where the result has come meanwhile: it is asked for again.
         """
         if self.done():
             return self._cancelled
         self._cancelled = True
-        for told in self._watchers:
+        for told in tuple(self._watchers):
             told(self)
         return True
 
@@ -158,13 +191,15 @@ class Poller:
     @property
     def url(self) -> str:
         """What is asked next; of a job that is done, where its last answer came from."""
-        outcome = self._outcome
-        return outcome.url if isinstance(outcome, requests.Response) else self._parcel.url
+        if isinstance(self._outcome, requests.Response):
+            return self._outcome.url
+        upcoming = self._call.upcoming() or self._call.job.request
+        return "" if upcoming is None else upcoming.url or ""
 
     @property
     def polls(self) -> int:
         """How many polls were followed, before a restart too."""
-        return self._call.polls
+        return self._call.job.progress.polls
 
     @property
     def policy(self) -> PollingPolicy:
@@ -183,12 +218,18 @@ class Poller:
         """
         if isinstance(headers, str):
             raise TypeError(f"headers={headers!r} is not accepted: it takes a collection of names")
-        token: str | None = getattr(self._outcome, "continuation_token", None)
-        if token is not None:  # of an error
-            return token
-        if isinstance(self._outcome, requests.Response):
+        text: str | None = getattr(self._outcome, "continuation_token", None)
+        if text is not None:  # of an error
+            return text
+        if isinstance(self._outcome, requests.Response) and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
-        return str(self._call.token(self._parcel.request(), self._at, tuple(headers)))
+        token = self._call.token(tuple(headers))
+        if token is None:
+            raise ValueError(
+                f"nothing is left to resume: {printable(self.url)} named no address to go on with, "
+                "or it is unknown whether the work has begun"
+            )
+        return str(token)
 
     def __repr__(self) -> str:
         if self._cancelled:
@@ -202,27 +243,41 @@ class Poller:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Poller is not pickled: take its continuation_token(), and resume() that")
 
-    def poll_alone(self, timeout: float | None = None) -> bool:
-        """As :meth:`poll`, but wait where another thread is sending the request.
+    def _take_turn(self, served: object = None) -> bool:
+        """As :meth:`poll`.
 
-        :return: False where it is still sending after ``timeout`` seconds.
+        :param served: what :meth:`at_rest` was when its whole wait was slept: then it is due, also
+            by a clock that stands still.
+        :return: False where another thread is sending.
         """
-        longest = threading.TIMEOUT_MAX
-        patience = longest if timeout is None else min(max(0.0, timeout), longest)
-        if not self._lock.acquire(timeout=patience):
-            return False
-        self._send_and_release()
+        turn = _Turn()
+        with turn.lock:
+            self._turns.append(turn)
+            try:
+                if self._turn_held() is not turn:
+                    return False
+                job = self._call.job
+                if not self.done() and (self.wait_seconds == 0 or job is served):
+                    self._step()
+            finally:
+                with contextlib.suppress(ValueError):
+                    self._turns.remove(turn)
         return True
 
-    def watch(self, told: Callable[[Poller], object]) -> None:
+    def _watch(self, told: Callable[[Poller], object]) -> None:
         """Call ``told`` when this is cancelled."""
-        with _watching:
-            self._watchers = (*self._watchers, told)
+        self._watchers.append(told)
 
-    def unwatch(self, told: Callable[[Poller], object]) -> None:
+    def _unwatch(self, told: Callable[[Poller], object]) -> None:
         """Call it no more."""
-        with _watching:
-            self._watchers = tuple(other for other in self._watchers if other != told)
+        with contextlib.suppress(ValueError):
+            self._watchers.remove(told)
+
+    def _turn_held(self) -> _Turn | None:
+        for turn in tuple(self._turns):
+            if turn.is_held:
+                return turn
+        return None
 
     def _wait(self, timeout: float | None) -> None:
         """Wait and poll until the job is done."""
@@ -231,84 +286,89 @@ class Poller:
         def wake(_: Poller) -> None:
             woken.set()
 
-        self.watch(wake)
+        self._watch(wake)
         try:
             self._poll_until_done(timeout, woken)
         finally:
-            self.unwatch(wake)
+            self._unwatch(wake)
         if self._cancelled:
             raise CancelledError
 
     def _poll_until_done(self, timeout: float | None, woken: threading.Event) -> None:
         clock = self.policy.clock
         until = None if timeout is None else clock.monotonic() + timeout
-        left = timeout
         while not self.done():
-            wait = self.wait_seconds
+            job, wait = self._call.job, self.wait_seconds
+            left = None if until is None else max(0.0, until - clock.monotonic())
             if left is not None and wait > left:
-                sleep_unless(woken, max(0.0, left), clock)
+                sleep_unless(woken, left, clock)
                 if not self.done():
                     self._give_up_waiting(timeout)
                 return
             sleep_unless(woken, wait, clock)
-            if not self.poll_alone(left):
+            if self._take_turn(served=job) or self.done():
+                continue
+            if left == 0:
                 self._give_up_waiting(timeout)
-            if until is not None:
-                left = max(0.0, until - clock.monotonic())
+            woken.wait(_LOOK_AGAIN)
 
-    def _send_and_release(self) -> None:
-        try:
-            if not self.done() and self.wait_seconds == 0:
-                self._send()
-        finally:
-            self._lock.release()
+    def _forget_outcome(self) -> Exception:
+        """The error that ended the job, which nobody knows but who gets it now."""
+        error, self._outcome = self._outcome, None
+        return error  # type: ignore[no-any-return]
 
     def _is_begun(self) -> bool:
         """Whether there is anything to ask for: something was answered, or a limit is reached."""
-        return self._call.response is not None or isinstance(self._outcome, PollingError)
+        return self._call.job.response is not None or isinstance(self._outcome, PollingError)
 
-    def _send(self) -> None:
+    def _step(self) -> None:
         """Send one request, and see what comes of it."""
+        call = self._call
         try:
-            response = self._answer()
-            if self._following().leads_on(response):
-                sent = self._call.request or response.request
-                self._goes_on_with(self._following().upcoming(response, sent), at=0.0)
-            else:
+            response = call.run(self._next, call)
+            if response is not None:
                 self._outcome = response
-        except NotYet as not_yet:
-            self._goes_on_with(not_yet.request, not_yet.at)
         except Exception as error:  # it is the result's to raise it
-            self._outcome = error
+            self._outcome = _without_frames(error)
 
-    def _answer(self) -> requests.Response:
-        if isinstance(self._parcel, Unprepared):
-            return self._parcel.send(self._session, self._call)
-        request = self._parcel.request()
-        self._call.goes_on_with(request, self._at)
-        return self._following().send(request)
+    def _next(self, call: Call) -> requests.Response | None:
+        """What comes of the next request: the result, or what is to be sent after it and waits."""
+        interrupted = call.arrived is not None
+        call.settle()
+        job = call.job
+        if job.upcoming is None:
+            step: Any = job.response
+        elif interrupted:
+            step = Next(job.upcoming, job.due, job.response)
+        else:
+            step = self._sent(call, job.upcoming)
+        if not isinstance(step, Next):
+            following: Following = call.following
+            response: requests.Response = step
+            step = following.after(call, response, call.sent)
+            if step is None:
+                return response
+        call.pause(step)
+        call.rest(Parcel(step.request))
+        return None
 
-    def _following(self) -> Hops:
-        if self._hops is None:
-            options = self._call.options or {}
-            options.pop("allow_redirects", None)
-            self._hops = Hops(self._session, self._call, **options)
-            self._call.options = None
-        return self._hops
+    def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
+        if isinstance(upcoming, Unprepared):
+            polling: Any = call
+            kwargs = {**upcoming.kwargs, "allow_redirects": False, "polling": polling}
+            send = partial(self._session.request, upcoming.method, upcoming.url, **kwargs)
+            return attempt(call, send, reads=not kwargs.get("stream", self._session.stream))
+        request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
+        following: Following = call.following
+        return following.attempt(call, call.owns(request))
 
-    def _goes_on_with(self, request: requests.PreparedRequest, at: float) -> None:
-        self._following()  # while the options are known
-        self._parcel = Parcel(request)
-        self._at = at
-        self._call.comes_to_rest()
-
-    def _resume(self, token: Token) -> None:
+    def _check_limits(self, due: Due, first: Unprepared) -> None:
+        """A job that cannot go on within its limits ends at once."""
+        call = self._call
         try:
-            self._call.resumes(self._parcel.request(), token.due)
-        except NotYet as not_yet:
-            self._at = not_yet.at
+            call.run(call.pause, Next(first, due, None))  # type: ignore[arg-type]
         except PollingError as error:
-            self._outcome = error
+            self._outcome = _without_frames(error)
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
         raise PollingTimeout(
@@ -321,7 +381,28 @@ class Poller:
         )
 
 
-def _as_redirected(session: PollingMixin, token: Token, kwargs: dict[str, Any]) -> dict[str, Any]:
+class _Traceback(Exception):
+    """Shows where the error of a job was raised."""
+
+
+def _without_frames(error: Exception) -> Exception:
+    """``error`` as a poller keeps it: its frames know the poller, and the cycle would keep all of
+    them until the collector comes. Where it was raised in code of the caller's, it still says."""
+    if not isinstance(error, requests.RequestException):
+        shown = "".join(traceback.format_exception(error))
+        error.__cause__ = _Traceback(f"\n{shown}")
+    chain: list[BaseException | None] = [error]
+    while chain:
+        one = chain.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            chain += [one.__cause__, one.__context__]
+    return error
+
+
+def _as_redirected(
+    session: requests.Session, token: Token, kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """The arguments of a request that goes where redirects have led: the session adds to it what
     requests would have left in it."""
     headers: dict[str, Any] = dict(token.headers)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-from collections import deque
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
-from ._address import origin
-from ._call import Call
-from ._chain import Redirect, followed_by, forget, pending, remember
-from ._choice import carrying, choice_of, chosen
-from ._hooks import hooks_of
-from ._hops import Hops
-from ._poll import is_final, is_poll
-from ._repetition import decide_alike, led, repeats
-from ._steps import CallInSteps
+from ._call.call import Call, Next
+from ._call.choice import carrying, chosen, take_choice
+from ._call.exchange import attempt
+from ._call.following import Following
+from ._call.handed_out import HandedOut, hand_to_caller
+from ._call.hooks import REQUESTS, give_back, mark_of, owned, owner_of
+from ._call.next_request import decide_alike
+from ._call.timeout import within
+from ._rules.progress import is_poll
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy, checked
 from .poller import Poller
-
-#: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
-HISTORY_POLLS = 30
-
-_Stock = requests.Session
 
 if TYPE_CHECKING:
     _Base = requests.Session
@@ -40,16 +36,6 @@ class PollingMixin(_Base):
     """
 
     policy: PollingPolicy = PollingPolicy()
-    _has_stock_methods = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        # Nothing but requests is around the adapters, and nothing else says what a redirect is.
-        cls._has_stock_methods = (
-            cls.get_adapter is _Stock.get_adapter
-            and cls.get_redirect_target is _Stock.get_redirect_target
-            and super().send is _Stock.send
-        )
 
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,7 +53,7 @@ class PollingMixin(_Base):
         """As :meth:`requests.Session.request`.
 
         :param polling: another policy for this call; False: as requests does it.
-        :raises PollingError: a cap of the policy is reached.
+        :raises PollingError: a limit of the policy is reached.
         """
         if polling is not None:
             kwargs["hooks"] = carrying(chosen(polling), kwargs.get("hooks"), self)
@@ -80,31 +66,78 @@ class PollingMixin(_Base):
         polling: PollingPolicy | Literal[False] | None = None,
         **kwargs: Any,
     ) -> requests.Response:
-        """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`."""
-        if Call.of(request) is not None:
+        """As :meth:`requests.Session.send`, with ``polling`` as in :meth:`request`:
+
+        1. A request of a call that is under way is sent, once, within the call's time.
+        2. With ``polling=False``, it is requests' own from here on, and so is what it refuses.
+        3. Else a call begins, or goes on where a redirect was handed out: it waits until that is
+           due.
+        4. The request is sent until its answer is not to be asked again; requests itself then
+           follows the redirects, by :meth:`resolve_redirects`.
+        5. Where redirects are not followed, the next request carries where the call stands.
+        6. Whatever ends it by an error says where the job is.
+        """
+        owner = owner_of(request)
+        if isinstance(owner, Call) and owner.awaits_answer:
+            return self._send_in(owner, request, kwargs)
+        if owner is REQUESTS or isinstance(request, requests.Request):
             return super().send(request, **kwargs)
-        if polling is None and not hooks_of(request):  # nothing is chosen, nothing followed
-            policy = self.policy
-            if not self._adapters_lead(policy):
-                return self._send(Call(policy, request), request, kwargs)
-            response = super().send(request, **kwargs)
-            if is_final(response.status_code):  # as mostly, so it costs as little as it can
-                return response
-            return self._not_final(policy, response, request, kwargs)
-        choice = choice_of(request) if polling is None else chosen(polling)
-        if isinstance(choice, CallInSteps):
-            if not choice.begun:
-                return self._begin(choice, request, kwargs)
-            choice = choice.policy  # a request of a job, sent again by hand
+        choice = take_choice(request) if polling is None else chosen(polling)
         if choice is False:
-            call = Call(self.policy, request, polling=False)
-            return call.run(functools.partial(super().send, request, **kwargs))
-        call = Call(choice or self.policy, request)
-        redirect = followed_by(request)
-        if redirect is not None:  # handed out before, and followed by hand
-            call.run(redirect.wait, call, request)
-            forget(redirect)
-        return self._send(call, request, kwargs)
+            return super().send(owned(request, REQUESTS)[0], **kwargs)
+        if isinstance(choice, Call) and choice.awaits_answer:  # a poller's first
+            options = {name: kwargs[name] for name in kwargs if name != "allow_redirects"}
+            choice.following = self._following(options)
+            return self._send_in(choice, choice.owns(request), kwargs)
+        follows = kwargs.get("allow_redirects", True)
+        call = self._call_of(request, choice, follows)
+        response = call.run(self._first, call, request, kwargs)
+        if not follows:
+            hand_to_caller(response, call)
+        return response
+
+    def resolve_redirects(
+        self,
+        resp: requests.Response,
+        req: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: dict[str, str] | None = None,
+        yield_requests: bool = False,
+        **adapter_kwargs: Any,
+    ) -> Generator[requests.Response, None, None]:
+        """As :meth:`requests.Session.resolve_redirects`, but a poll is waited for:
+
+        1. Outside of a call of ours, and where requests only looks at the next request, it is
+           requests' own.
+        2. In a call, each redirect leads to a request, which requests' own code prepares.
+        3. It waits until that is due, if it is a poll, and else counts against ``max_redirects``.
+        4. It is sent until its answer is not to be asked again, which is the next response.
+        5. Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
+        """
+        options = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+            **adapter_kwargs,
+        }
+
+        owner = owner_of(req)
+        if owner is REQUESTS or (owner is None and yield_requests):
+            return super().resolve_redirects(resp, req, yield_requests=yield_requests, **options)
+        if not isinstance(owner, Call):
+            return self._resolved_by_hand(resp, req, options)
+        if yield_requests:
+            following: Following = owner.following or self._following(options)
+            stock = partial(self._stock_peek, resp, req, options)
+            return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
+        owner.exchange.is_followed = True
+        owner.following = following = self._following(options)
+        return following.responses(owner, resp, req)
 
     def begin(
         self,
@@ -136,139 +169,91 @@ class PollingMixin(_Base):
         :param kwargs: those of :meth:`request` that the token does not hold: headers, auth...
         :raises ValueError: the token is damaged or of a newer version, or its request needs a body.
         """
-        return Poller.resumed(self, token, polling, kwargs)
-
-    def _begin(
-        self, call: CallInSteps, request: requests.PreparedRequest, kwargs: dict[str, Any]
-    ) -> requests.Response:
-        call.begun = True
-        call.begins_with(request)
-        call.options = dict(kwargs)
-        preload = not kwargs.get("stream", self.stream)
-        kwargs["stream"] = True
-        return call.run(call.send, super().send, request, kwargs, preload)
-
-    def _adapters_lead(self, policy: PollingPolicy) -> bool:
-        """Whether the adapters begin the calls, by the same policy, and nothing is in between: then
-        a request that is answered at once needs nothing of this class."""
-        if not self._has_stock_methods or "get_adapter" in self.__dict__:
-            return False
-        for adapter in self.adapters.values():
-            if not isinstance(adapter, PollingAdapterMixin) or adapter.policy is not policy:
-                return False
-        return True
-
-    def _not_final(
-        self,
-        policy: PollingPolicy,
-        response: requests.Response,
-        request: requests.PreparedRequest,
-        kwargs: dict[str, Any],
-    ) -> requests.Response:
-        """See to what comes of a request that the adapters were left with."""
-        if response.history:  # the end of a chain that was followed
-            return response
-        call = Call(policy, request)
-        due = call.answered(response, request)
-        if due is not None:  # something takes the place of the adapter, as mocks do
-            response = call.run(call.again, due, response, super().send, request, kwargs)
-        return self._hand_out(response, call)
-
-    def _send(
-        self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
-    ) -> requests.Response:
-        return self._hand_out(call.run(call.send, super().send, request, kwargs), call)
-
-    def _hand_out(self, response: requests.Response, call: Call) -> requests.Response:
-        request = response.request
-        if response.next is not None and pending(response, request) is None:
-            remember(Redirect(request, response, call.redirected(response), call))
-        return response
-
-    def resolve_redirects(
-        self,
-        resp: requests.Response,
-        req: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: dict[str, str] | None = None,
-        yield_requests: bool = False,
-        **adapter_kwargs: Any,
-    ) -> Generator[requests.Response, None, None]:
-        """As :meth:`requests.Session.resolve_redirects`, but a poll is waited for.
-
-        Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
-        """
-        final = is_final(resp.status_code)
-        if final and self._has_stock_methods:  # it is no redirect: there is no need to look
-            return _nothing()
-        if not self.get_redirect_target(resp):  # an empty Location leads nowhere
-            if not final:
-                _release_if_asked_again(resp, req)
-            return _nothing()
-        call = Call.of(req) or self._begun(resp, req, yield_requests)
-        options = {"timeout": timeout, "verify": verify, "cert": cert, **adapter_kwargs}
-        if call.polling and not yield_requests:
-            return _history(Hops(self, call, stream=stream, proxies=proxies, **options), resp, req)
-        if call.following:
-            return self._upcoming(call, resp, req, proxies=proxies, **options)
-        stock = super().resolve_redirects(
-            resp, req, stream=stream, proxies=proxies, yield_requests=yield_requests, **options
-        )
-        return _each_in(call, stock)
-
-    def _begun(
-        self, resp: requests.Response, req: requests.PreparedRequest, yield_requests: bool
-    ) -> Call:
-        """The call of an adapter that has led so far, or a new one."""
-        redirect = pending(resp, req)
-        if redirect is None or resp.next is not None:  # its time went by in the caller's hands
-            return Call(self.policy, req)
-        if not yield_requests:
-            forget(redirect)
-        return redirect.call
-
-    def _upcoming(
-        self,
-        call: Call,
-        resp: requests.Response,
-        req: requests.PreparedRequest,
-        **options: Any,
-    ) -> Generator[Any, None, None]:
-        """The request that requests makes of a redirect."""
-        call.release(resp)  # within bounds, before requests reads all of it
-        if repeats(call.led, resp, req, self.cookies) and decide_alike(self, PollingSession):
-            yield req
-            return
-        stock: requests.Session = super()  # type: ignore[assignment]
-        if self.max_redirects < 1:
-            stock = super(PollingMixin, self._with_a_redirect_left())  # type: ignore[assignment]
-        upcoming: Any
-        for upcoming in stock.resolve_redirects(resp, req, yield_requests=True, **options):
-            call.led = led(resp, req, upcoming)
-            yield upcoming
+        return Poller.resumed(self, token, self.policy, polling, kwargs)
 
     def rebuild_proxies(
         self, prepared_request: requests.PreparedRequest, proxies: dict[str, str] | None
     ) -> dict[str, str]:
         """As :meth:`requests.Session.rebuild_proxies`, but the environment is asked once for the
         polls of a call that stay on one origin."""
-        call = Call.of(prepared_request)
-        if call is None or not call.following:
-            return super().rebuild_proxies(prepared_request, proxies)
-        here = origin(prepared_request.url)
-        if call.proxies is None or call.proxies[0] != here:
-            call.proxies = here, super().rebuild_proxies(prepared_request, proxies)
-        return call.proxies[1]
+        stock = partial(super().rebuild_proxies, prepared_request, proxies)
+        owner = owner_of(prepared_request)
+        if not isinstance(owner, Call) or owner.following is None:
+            return stock()
+        return owner.following.proxies(prepared_request, stock)  # type: ignore[no-any-return]
 
-    def _with_a_redirect_left(self) -> PollingMixin:
-        """This session with ``max_redirects`` 1: requests checks it before it prepares the next
-        request, but a poll must go on when no redirect is left."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, max_redirects=1)
-        return twin
+    def _call_of(self, request: requests.PreparedRequest, choice: Any, follows: bool) -> Call:
+        """The call that ``request`` begins, or goes on with."""
+        if isinstance(choice, Call):  # a request of a job, sent again by hand
+            choice = choice.policy
+        handed = mark_of(request, HandedOut)
+        if handed is None:
+            return Call(choice or self.policy, follows=follows)
+        return handed.goes_on(choice or handed.policy or self.policy, follows=follows)
+
+    def _first(
+        self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Send what begins ``call``, when it is due, until there is an answer that stands."""
+        own = call.owns(request)
+        reads = not kwargs.get("stream", self.stream)
+        step: requests.Response | Next = Next(own, call.job.due, call.job.response)
+        while isinstance(step, Next):
+            if step.due is not None:
+                call.wait(step)
+            step = attempt(call, partial(self._send_in, call, own, kwargs), reads=reads)
+        for response in (step, *step.history):
+            if response.request is own:
+                give_back(own, request)
+                response.request = request
+        return step
+
+    def _send_in(
+        self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Send a request of ``call``, once, within its time."""
+        call.sends(request)
+        adapter = self.get_adapter(request.url)  # type: ignore[arg-type]
+        # Ours see to it themselves, and what has no sockets has nothing to bound.
+        if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, PollingAdapterMixin):
+            timeout = within(call.job.progress.deadline, call.clock, kwargs.get("timeout"))
+            kwargs = {**kwargs, "timeout": timeout}
+        response = super().send(request, **kwargs)
+        if call.exchange.again is not None and "Set-Cookie" in response.headers:
+            # requests has stored it, but what is made of this request has cookies of its own.
+            jar = RequestsCookieJar()
+            jar.update(request._cookies or RequestsCookieJar())
+            extract_cookies_to_jar(jar, request, response.raw)
+            request._cookies = jar
+        return response
+
+    def _resolved_by_hand(
+        self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
+    ) -> Generator[requests.Response, None, None]:
+        """What comes of a redirect that a caller has, who wants to see each as it comes."""
+        handed = None if resp.next is None else mark_of(resp.next, HandedOut)
+        call = Call(self.policy) if handed is None else handed.goes_on(handed.policy or self.policy)
+        own = call.owns(req)
+        call.answered_before(resp, own, known=handed is not None)
+        call.following = self._following(options)
+        responses = call.following.responses(call, resp, own)
+        while (response := call.run(next, responses, None)) is not None:
+            yield response
+
+    def _following(self, options: dict[str, Any]) -> Following:
+        return Following(self, options, repeats=decide_alike(self, PollingSession))
+
+    def _stock_peek(
+        self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
+    ) -> Generator[Any, None, None]:
+        """The next request, prepared by requests, which otherwise refuses to where no redirect is
+        left: a poll goes on then."""
+        stock: Any = super()
+        if self.max_redirects < 1 and is_poll(resp.status_code, resp.headers):
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__, max_redirects=1)
+            stock = super(PollingMixin, twin)
+        return stock.resolve_redirects(resp, req, yield_requests=True, **options)  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "policy": self.policy}
@@ -284,44 +269,3 @@ class PollingSession(PollingMixin, requests.Session):
         super().__init__(policy=policy)
         self.mount("https://", PollingAdapter(policy=self.policy))
         self.mount("http://", PollingAdapter(policy=self.policy))
-
-
-def _release_if_asked_again(resp: requests.Response, req: requests.PreparedRequest) -> None:
-    """Read what is not the result within bounds, before requests reads all of it."""
-    call = Call.of(req)
-    if call is not None and call.polling and call.answered(resp, req) is not None:
-        call.release(resp)
-
-
-def _each_in(
-    call: Call, steps: Generator[requests.Response, None, None]
-) -> Generator[requests.Response, None, None]:
-    """The ``steps``, each of them in ``call``, which completes the errors of requests."""
-    while (step := call.run(next, steps, None)) is not None:
-        yield step
-
-
-def _nothing() -> Generator[requests.Response, None, None]:
-    yield from ()
-
-
-def _history(
-    hops: Hops, resp: requests.Response, req: requests.PreparedRequest
-) -> Generator[requests.Response, None, None]:
-    """What comes of ``resp``, in order; of polls in a row the newest."""
-    history = [resp]
-    polls: deque[requests.Response] = deque(maxlen=HISTORY_POLLS)
-    while hops.leads_on(resp):
-        resp.history = [*history, *polls][:-1]
-        req = hops.upcoming(resp, req)
-        if is_poll(resp.status_code, resp.headers):
-            resp.history = []  # or each would keep all before it alive
-        resp = hops.send(req)
-        if is_poll(resp.status_code, resp.headers):
-            polls.append(resp)
-        else:
-            passed = [*polls, resp]
-            polls.clear()
-            history.extend(passed)
-            yield from passed
-    yield from polls

@@ -29,3 +29,15 @@ def without_userinfo(url: str) -> str:
     """:raises ValueError: it cannot be read."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def is_address(value: object) -> bool:
+    """Whether ``value`` is a URL that requests can be sent to."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (raises ValueError where it is none)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

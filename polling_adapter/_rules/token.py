@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from .address import is_address
+
 #: Of what is inside; one that is newer is refused.
 VERSION = 1
 
@@ -112,17 +114,6 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _is_address(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018  (raises ValueError where it is none)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
 
@@ -132,14 +123,14 @@ def _is_seconds(value: object) -> bool:
 
 
 _CHECKS: dict[str, tuple[Any, str]] = {
-    "url": (_is_address, "http:// or https:// address"),
+    "url": (is_address, "http:// or https:// address"),
     "method": (lambda value: isinstance(value, str) and _METHOD.fullmatch(value), "method"),
     "due": (_is_seconds, "time"),
     "polls": (_is_count, "number of polls"),
     "counted": (_is_count, "number of polls"),
     "elapsed": (_is_seconds, "number of seconds"),
     "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
-    "origin": (_is_address, "http:// or https:// address"),
+    "origin": (is_address, "http:// or https:// address"),
     "has_body": (lambda value: isinstance(value, bool), "yes or no"),
     "headers": (
         lambda value: (

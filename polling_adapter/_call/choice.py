@@ -6,22 +6,25 @@ from typing import Any, Literal, TypeAlias
 
 import requests
 
-from ._hooks import Carrier, as_list, carried
-from ._steps import CallInSteps
-from .policy import PollingPolicy
+from ..policy import PollingPolicy
+from .call import Call
+from .hooks import as_list, hooks_of
 
-Polling: TypeAlias = PollingPolicy | Literal[False] | CallInSteps
+Polling: TypeAlias = PollingPolicy | Literal[False] | Call
 
 
-class Choice(Carrier):
-    """``polling``, whichever session, thread or process it is sent in."""
+class Choice:
+    """A response hook that does nothing but carry ``polling``."""
 
     def __init__(self, polling: Polling | None) -> None:
         self.polling = polling
 
+    def __call__(self, response: requests.Response, **_: Any) -> None:
+        pass
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A job stays in its process: a pickled request is one of its own.
-        return Choice, (None if isinstance(self.polling, CallInSteps) else self.polling,)
+        return Choice, (None if isinstance(self.polling, Call) else self.polling,)
 
 
 def carrying(polling: Polling, hooks: Any, session: requests.Session) -> dict[str, Any]:
@@ -31,14 +34,19 @@ def carrying(polling: Polling, hooks: Any, session: requests.Session) -> dict[st
     return {**(hooks or {}), "response": [*as_list(given), Choice(polling)]}
 
 
-def choice_of(request: requests.PreparedRequest) -> Polling | None:
-    """What :func:`carrying` gave to its hooks."""
-    choice = carried(request, Choice)
-    return None if choice is None else choice.polling
+def take_choice(request: requests.PreparedRequest) -> Polling | None:
+    """What :func:`carrying` gave to its hooks, which from now on are the caller's alone."""
+    hooks = hooks_of(request)
+    choices = [hook for hook in hooks if isinstance(hook, Choice)]
+    if not choices:
+        return None
+    callers = [hook for hook in hooks if not isinstance(hook, Choice)]
+    request.hooks = {**request.hooks, "response": callers}
+    return choices[-1].polling
 
 
 def chosen(polling: Any) -> Polling:
     """``polling``, or a TypeError where it is none."""
-    if polling is False or isinstance(polling, (PollingPolicy, CallInSteps)):
+    if polling is False or isinstance(polling, (PollingPolicy, Call)):
         return polling
     raise TypeError(f"polling={polling!r} is not accepted: it takes a PollingPolicy or False")

@@ -1,0 +1,1 @@
+"""One call, as the session, the adapter and the poller drive it."""

@@ -1,0 +1,156 @@
+"""What an adapter can know of the session above it.
+
+It sees single requests. But requests copies each that follows a redirect from the one that was
+redirected, and the copy shares the hooks: so what an adapter leaves there tells a request that
+follows from one that merely asks for the same URL, and nothing is kept on the adapter.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import requests
+
+from .call import Call
+from .handed_out import HandedOut
+from .hooks import mark, mark_of, mark_shared
+
+
+class Redirect:
+    """A redirect that an adapter has handed out.
+
+    :param url: where it leads to.
+    """
+
+    tried = False  # by a request that follows it
+
+    def __init__(
+        self,
+        handed: HandedOut,
+        url: str | None,
+        request: requests.PreparedRequest,
+    ) -> None:
+        self.handed = handed
+        self.url = url
+        self.thread: int | None = threading.get_ident()
+        self.request: Any = weakref.ref(request)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread got it."""
+        return self.thread == threading.get_ident()
+
+    @property
+    def at(self) -> float:
+        """The instant at which it may be followed."""
+        return 0.0 if self.handed.due is None else self.handed.due.at
+
+    def is_followed_by(self, request: requests.PreparedRequest) -> bool:
+        """Whether ``request`` follows it; in doubt it does (P1)."""
+        if self.request() is request:  # sent again, and no session above has followed
+            return request.url == self.url and not self.tried
+        if request.url == self.url:
+            return True
+        response = self.handed.response()
+        if response is None:
+            return False
+        if response.next is not None:  # the caller has it, and the request that follows
+            return bool(request.url == response.next.url)
+        return self.is_mine  # the session that follows it now may rewrite addresses
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.handed, self.url)
+
+
+def _restored(handed: HandedOut, url: str | None) -> Redirect:
+    redirect = Redirect.__new__(Redirect)
+    redirect.handed, redirect.url, redirect.thread = handed, url, None
+    redirect.request = lambda: None
+    return redirect
+
+
+class Redirects:
+    """What a request, and what is copied from it, may follow.
+
+    :param own: what it was answered itself, when the copies were made.
+    :param others: the latest of each thread that sends the request or a copy.
+    """
+
+    def __init__(self, own: Redirect | None, others: dict[int, Redirect]) -> None:
+        self.own = own
+        self.others = others
+
+    def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
+        """The one that ``request`` follows. Threads may share a request: where it cannot be told
+        whose redirect is followed, the longest wait is early for none (P1)."""
+        candidates = [self.own, *self.others.copy().values()]
+        followed = [one for one in candidates if one is not None and one.is_followed_by(request)]
+        return max(followed, key=lambda one: (one.is_mine, one.at), default=None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Redirects, (self.own, {})
+
+
+def hand_to_session(
+    response: requests.Response, request: requests.PreparedRequest, url: str | None, call: Call
+) -> None:
+    """What is copied from ``request`` from now on may follow ``response``, to ``url``."""
+    redirect = Redirect(HandedOut.of(call, response), url, request)
+    redirects = mark_of(request, Redirects)
+    if redirects is None:
+        # Threads may share the request, so whoever comes first makes what they share.
+        redirects = Redirects(None, vars(request).setdefault("_redirects", {}))
+        # What it was copied from shares its hooks, and may be what is copied next: an auth handler
+        # sends a copy, and requests follows the redirect of the copy with the original.
+        mark_shared(request, redirects)
+    redirects.others[threading.get_ident()] = redirect
+    mark(request, Redirects(redirect, redirects.others))
+
+
+def followed_by(request: requests.PreparedRequest) -> Redirect | None:
+    """What ``request`` follows."""
+    redirects = mark_of(request, Redirects)
+    redirect = None if redirects is None else redirects.followed_by(request)
+    if redirect is not None:
+        redirect.tried = redirect.tried or redirect.request() is not request
+    return redirect
+
+
+def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
+    """``request`` has waited for ``redirect``, and is sent."""
+    redirects = mark_of(request, Redirects)
+    others = {} if redirects is None else redirects.others
+    for thread, other in list(others.items()):
+        if other is redirect:
+            others.pop(thread, None)
+    mark(request)
+
+
+class Challenged:
+    """A request that was challenged: a copy of it, with credentials, goes on with its call."""
+
+    def __init__(self, handed: HandedOut, request: requests.PreparedRequest) -> None:
+        self.handed = handed
+        self.thread = threading.get_ident()
+        self.request: Any = weakref.ref(request)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+def hand_to_hooks(
+    response: requests.Response, request: requests.PreparedRequest, call: Call
+) -> None:
+    """What hooks copy from ``request`` goes on with ``call``."""
+    # What follows a redirect of the copy shares the hooks, too.
+    mark_shared(request, Challenged(HandedOut.of(call, response), request))
+
+
+def challenged(request: requests.PreparedRequest) -> HandedOut | None:
+    """What ``request`` goes on with, as a copy of one that was challenged."""
+    found = mark_of(request, Challenged)
+    if found is None or found.request() is request or found.thread != threading.get_ident():
+        return None
+    return found.handed

@@ -1,0 +1,400 @@
+"""One call: what was asked, what came back, what comes next and when.
+
+A call has one owner, who sends its requests one by one: the session, the adapter below a session
+that knows nothing of polling, or a poller. Where the call stands is one value, the Job. It is
+replaced as soon as an answer is in hand and before any code of the caller runs: so errors, tokens
+and whoever goes on after an interruption find it as it is (P1, P6).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import requests
+
+from .._rules.address import is_address, printable, without_userinfo
+from .._rules.progress import (
+    Answer,
+    Due,
+    GiveUp,
+    Limit,
+    Progress,
+    Verdict,
+    is_idempotent,
+    retried,
+    retry_after,
+)
+from .._rules.token import Token
+from ..exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from ..policy import PollingPolicy, Wait
+from .body import release
+from .hooks import Hook, OwnedHooks, owned
+from .next_request import next_request
+
+logger = logging.getLogger("polling_adapter")
+
+Result = TypeVar("Result")
+
+_ERRORS: dict[Limit, type[PollingError]] = {
+    "total_timeout": PollingTimeout,
+    "max_polls": TooManyPolls,
+    "retry_after_max": RetryAfterTooLong,
+    "poll_failures": PollingError,
+}
+
+
+class Upcoming(Protocol):
+    """What is to know of a request that is yet to be sent, prepared or packed."""
+
+    method: Any
+    url: Any
+    body: Any
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """Those that it is sent with."""
+
+
+class Job(NamedTuple):
+    """Where a call stands.
+
+    :param due: when what comes next may be sent, and why; None: at once.
+    :param upcoming: the request that comes next; None: what ``response`` leads to, if anywhere.
+    :param request: the last that was sent, or is about to be.
+    :param response: the last that was received.
+    :param unanswered: ``request`` is sent, and nobody knows what became of it.
+    """
+
+    progress: Progress
+    due: Due | None = None
+    upcoming: Any = None
+    request: requests.PreparedRequest | None = None
+    response: requests.Response | None = None
+    unanswered: bool = False
+
+
+class Next(NamedTuple):
+    """What comes next.
+
+    :param request: is sent,
+    :param due: then; None: at once.
+    :param response: asks for it; None: an error does.
+    """
+
+    request: requests.PreparedRequest
+    due: Due | None
+    response: requests.Response | None
+
+
+def _upcoming(job: Job) -> Upcoming | None:
+    """What comes next, whether it leads anywhere or not."""
+    upcoming: Upcoming | None = job.upcoming
+    if upcoming is not None or job.response is None or not job.response.is_redirect:
+        return upcoming
+    try:
+        return next_request(job.response, job.request)  # type: ignore[arg-type]
+    except (ValueError, requests.RequestException):  # its Location cannot be read
+        return None
+
+
+def _resting(until: float) -> Due:
+    """A wait whose reason was told, and whose limits were asked."""
+    return Due(until, "it was asked to wait", asked=False, jitter=False)
+
+
+class Call:
+    """One call of a session, of an adapter alone, or of a poller.
+
+    :param policy: the caller's choices.
+    :param job: where it stands; None: it begins now.
+    :param origin: a URL of where its first request goes; None: it is yet to be known.
+    :param follows: whether redirects are followed: then the caller has no use for their bodies.
+    """
+
+    __slots__ = (
+        "_hooks",
+        "arrived",
+        "clock",
+        "exchange",
+        "following",
+        "follows",
+        "job",
+        "origin",
+        "policy",
+    )
+
+    def __init__(
+        self,
+        policy: PollingPolicy,
+        job: Job | None = None,
+        *,
+        origin: str | None = None,
+        follows: bool = True,
+    ) -> None:
+        self.policy = policy
+        self.clock = policy.clock
+        self.job = Job(Progress.begin(policy, self.clock.monotonic())) if job is None else job
+        self.origin = origin
+        self.follows = follows
+        self.arrived: requests.Response | None = None  # the answer, until the job tells of it
+        self.exchange: Any = None  # what is under way
+        self.following: Any = None  # what a session follows its redirects with
+        self._hooks: OwnedHooks | None = None  # of all its requests
+
+    def run(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Call ``function``, which is all of this call: its error says where the job is."""
+        try:
+            return function(*args)
+        except BaseException as error:
+            self.complete(error)
+            raise
+        finally:
+            if self._hooks is not None:
+                self._hooks.owner = None  # its requests are nobody's, from here on
+                self._hooks = None
+
+    def owns(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """``request``, and all that are made of it, as those of this call."""
+        own, self._hooks = owned(request, self)
+        return own
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        """The hooks that see the answer to the request under way."""
+        return iter(callers) if self.exchange is None else self.exchange.hooks(callers)
+
+    @property
+    def sent(self) -> requests.PreparedRequest:
+        """The request that was sent last, or is about to be."""
+        request: Any = self.job.request
+        return request  # type: ignore[no-any-return]
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether a request is under way that has no answer yet."""
+        return self.exchange is not None and self.exchange.answer is None
+
+    def sends(self, request: requests.PreparedRequest) -> None:
+        """``request`` is about to be sent.
+
+        :raises PollingTimeout: the time is over.
+        """
+        if self.origin is None:
+            self.origin = request.url
+        progress, response = self.job.progress, self.job.response
+        verdict = progress.overdue(self.clock.monotonic())
+        if verdict is not None:
+            self.job = self.job._replace(upcoming=request)
+            raise self.ended(verdict)
+        self.job = Job(progress, None, request, request, response, unanswered=True)
+
+    def verdict(self, response: requests.Response) -> Verdict:
+        """What is to be done about an answer to the request."""
+        request, clock = self.sent, self.clock
+        answer = Answer(request.method or "", response.status_code or 0, response.headers)
+        return self.job.progress.answered(answer, self.policy, clock.monotonic(), clock.time())
+
+    def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
+        """``response`` is the answer to the request, and what follows from it is ``due``."""
+        self.job = self._answered(response, progress, due)
+        self.arrived = None
+
+    def settle(self) -> None:
+        """An answer that has arrived counts, although something has interrupted what saw to it."""
+        self.job = self.current()
+        self.arrived = None
+
+    def current(self) -> Job:
+        """Where the call stands, an answer included that has just arrived."""
+        if self.arrived is None:
+            return self.job
+        progress, verdict = self.verdict(self.arrived)
+        return self._answered(self.arrived, progress, verdict if isinstance(verdict, Due) else None)
+
+    def _answered(self, response: requests.Response, progress: Progress, due: Due | None) -> Job:
+        request = self.job.request
+        again = due is not None and not due.poll
+        return Job(progress, due, request if again else None, request, response)
+
+    def answered_before(
+        self, response: requests.Response, request: requests.PreparedRequest, known: bool
+    ) -> None:
+        """``request`` was answered, outside of this call.
+
+        :param known: the call knows when what follows is due.
+        """
+        self.job = self.job._replace(request=request, response=response)
+        if not known:
+            progress, verdict = self.verdict(response)
+            self.answered(response, progress, verdict if isinstance(verdict, Due) else None)
+
+    def failed(self, error: requests.RequestException) -> Due | GiveUp | None:
+        """The request brought no answer: when may it be sent again? None: ``error`` ends it."""
+        request = self.sent
+        what, timed_out = type(error).__name__, isinstance(error, requests.Timeout)
+        progress, verdict = self.job.progress.failed(
+            request.method or "", what, timed_out, self.policy, self.clock.monotonic()
+        )
+        self.job = self.job._replace(
+            progress=progress,
+            due=verdict if isinstance(verdict, Due) else None,
+            upcoming=request,
+        )
+        return verdict
+
+    def redirected(self) -> None:
+        """A redirect that is no poll is followed."""
+        self.job = self.job._replace(progress=self.job.progress.redirected())
+
+    def pause(self, step: Next) -> float:
+        """Until which instant to wait before ``step``; all is done that is to be done before.
+
+        :raises PollingError: a limit of the policy is reached.
+        """
+        upcoming, due, job = step.request, step.due, self.job
+        now = self.clock.monotonic()
+        if due is None:
+            self.job = Job(job.progress, None, upcoming, job.request, job.response)
+            return now
+        verdict = job.progress.pause(due, self.policy, now, random.random())
+        if isinstance(verdict, GiveUp):
+            self.job = job._replace(due=due, upcoming=upcoming)
+            raise self.ended(verdict)
+        progress, until = verdict
+        if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+            upcoming.headers.setdefault("Cache-Control", "no-cache")
+        self.job = Job(progress, _resting(until), upcoming, job.request, job.response)
+        self._tell(due, until - now, step)
+        return until
+
+    def wait(self, step: Next) -> None:
+        """Wait until ``step`` is due.
+
+        :raises PollingError: a limit of the policy is reached.
+        """
+        until = self.pause(step)
+        if step.due is not None:
+            # to the nanosecond, as sums of instants are not exact
+            self.clock.sleep(max(0.0, round(until - self.clock.monotonic(), 9)))
+
+    def rest(self, upcoming: Upcoming) -> None:
+        """``upcoming`` is kept until it is due, and nothing of what was sent and answered."""
+        self.job = Job(self.job.progress, self.job.due, upcoming)
+        self.following.rest()
+
+    def release(self, response: requests.Response) -> None:
+        """Give the connection of a response that is not the result back."""
+        release(response, out_of_time=lambda: self.is_over)
+
+    def has_time_for(self, seconds: float) -> bool:
+        """Whether a transport below may retry by itself after ``seconds``; if not, that ends the
+        call."""
+        now = self.clock.monotonic()
+        verdict = self.job.progress.pause(retried(seconds, self.policy, now), self.policy, now, 0)
+        if isinstance(verdict, GiveUp):
+            self.exchange.out_of_time = verdict
+            return False
+        return True
+
+    def wait_to_retry(self, seconds: float) -> None:
+        """Wait where a transport below retries by itself."""
+        due = retried(seconds, self.policy, self.clock.monotonic())
+        self.wait(Next(self.job.upcoming, due, None))
+
+    def asked_for(self, headers: Mapping[str, str]) -> float | None:
+        """The seconds that a response with these ``headers`` asks to wait."""
+        return retry_after(headers, self.clock.time())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``total_timeout`` has gone by."""
+        return self.job.progress.left(self.clock.monotonic()) == 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began, those of the calls that it goes on with included."""
+        return self.clock.monotonic() - self.job.progress.started
+
+    def upcoming(self) -> Upcoming | None:
+        """The request that comes next, as far as it is known; None: there is none."""
+        job = self.current()
+        upcoming = _upcoming(job)
+        if job.unanswered and upcoming is not None and not is_idempotent(upcoming.method or ""):
+            return None  # nobody knows what it has begun
+        if upcoming is not None and is_address(upcoming.url):
+            return upcoming
+        # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
+        answered = None if job.response is None else job.response.request or job.request
+        polled = answered is not None and job.progress.survives(answered.method or "")
+        return answered if polled else None
+
+    def token(self, headers: tuple[str, ...] = ()) -> Token | None:
+        """What another call needs to go on with this; None: there is nothing to go on with.
+
+        :param headers: the names of those headers of the request that it holds.
+        """
+        job, upcoming = self.current(), self.upcoming()
+        if upcoming is None:
+            return None
+        now = self.clock.monotonic()
+        at = now if job.due is None else job.due.at
+        return Token(
+            url=without_userinfo(upcoming.url or ""),
+            method=upcoming.method or "",
+            due=self.clock.time() + max(0.0, at - now),
+            polls=job.progress.polls,
+            counted=job.progress.counted,
+            elapsed=now - job.progress.started,
+            left=job.progress.left(now),
+            origin=without_userinfo(self.origin or ""),
+            has_body=upcoming.body is not None,
+            headers={
+                name: str(upcoming.headers[name]) for name in headers if name in upcoming.headers
+            },
+        )
+
+    def ended(self, verdict: GiveUp) -> PollingError:
+        """The error of a call that gives up before what comes next."""
+        job = self.job
+        if job.response is not None and self.follows:
+            self.release(job.response)
+        upcoming: Any = job.upcoming
+        token = self.token()
+        return _ERRORS[verdict.limit](
+            f"{verdict.reason}; seen so far: {job.progress.tally()}; "
+            f"resume with {upcoming.method} {printable(upcoming.url)}",
+            request=job.request,
+            response=job.response,
+            url=upcoming.url,
+            polls=job.progress.polls,
+            elapsed=self.elapsed,
+            continuation_token=None if token is None else str(token.anew()),
+        )
+
+    def complete(self, error: BaseException) -> None:
+        """What ends a job that is no error of ours gets what ours have."""
+        job = self.current()
+        if isinstance(error, PollingError) or not (job.progress.polls or job.due is not None):
+            return
+        if isinstance(error, requests.RequestException):
+            error.request = error.request or job.request
+            error.response = job.response if error.response is None else error.response
+        token = self.token()
+        if token is None or getattr(error, "continuation_token", None) is not None:
+            return
+        text = str(token.anew())
+        error.continuation_token = text  # type: ignore[attr-defined]
+        if hasattr(error, "add_note"):  # from Python 3.11 on
+            error.add_note(f"the job goes on: session.resume({text!r}).result()")
+
+    def _tell(self, due: Due, seconds: float, step: Next) -> None:
+        url, seconds = step.request.url or "", max(0.0, round(seconds, 9))
+        level = logging.WARNING if due.wrong else logging.DEBUG
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
+        if self.policy.on_wait is not None:
+            number = self.job.progress.pauses
+            wait = Wait(url, seconds, due.reason, number, self.elapsed, step.response)
+            self.policy.on_wait(wait)

@@ -1,0 +1,215 @@
+"""One request and its answer: sent once, judged once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+from requests.utils import rewind_body
+
+from .._rules.address import printable
+from .._rules.progress import Due, GiveUp, is_idempotent
+from ..exceptions import PollingError
+from .body import drop, unread
+from .call import Call, Next
+from .hooks import Hook, has_hooks, owner_of
+
+logger = logging.getLogger("polling_adapter")
+
+#: What a poll may fail with: no connection, no answer in time, an answer cut short
+FAILURES = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
+
+
+def attempt(
+    call: Call, send: Callable[[], requests.Response], *, reads: bool = True
+) -> requests.Response | Next:
+    """``send`` a request of ``call``, once.
+
+    :param reads: the caller reads the result at once, so that one cut short is a failed poll.
+    :return: the response, where it stands; or what is to be sent in its place, and when.
+    :raises PollingError: a limit of the policy is reached.
+    :raises requests.RequestException: what ``send`` raises, where it is no failed poll.
+    """
+    exchange, outer = Exchange(call, reads), call.exchange
+    call.exchange = exchange
+    try:
+        response = send()
+        exchange.judge(response)
+        return exchange.again or response
+    except Exception as error:
+        # What others think of an answer that is asked again does not matter: nobody gets it.
+        if exchange.again is None:
+            exchange.see(error)
+        if exchange.again is None:
+            raise exchange.ending(error)  # noqa: B904  (it has its cause)
+        return exchange.again
+    finally:
+        call.exchange = outer
+
+
+class Exchange:
+    """A request that is under way, and what comes of it.
+
+    Its answer is judged where it is seen first: around the caller's hooks, or where it comes back.
+    """
+
+    def __init__(self, call: Call, reads: bool) -> None:
+        self._call = call
+        self._reads = reads
+        self._facts: object = None  # of the answer, before the caller's hooks
+        self._given_up: GiveUp | None = None
+        self.answer: requests.Response | None = None
+        self.is_followed = False  # the answer is a redirect, and what comes back is the end of it
+        self.again: Next | None = None  # the answer is not the caller's
+        self.out_of_time: GiveUp | None = None  # a transport below would have retried
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        """The hooks that see an answer: none of the caller's where it is asked again."""
+        yield self._before
+        if self.again is None:
+            yield from callers
+            yield self._after
+
+    def _before(self, response: requests.Response, **_: Any) -> None:
+        self.judge(response)
+        if has_hooks(self._call.sent):
+            self._facts = _facts(response)
+
+    def _after(self, response: requests.Response, **_: Any) -> None:
+        """Before requests reads the body of a poll, which may be without end."""
+        call = self._call
+        if response is not self.answer or (self._facts and _facts(response) != self._facts):
+            self._judge_anew(response)
+        if call.follows and call.job.due is not None:
+            call.release(response)
+
+    def judge(self, response: requests.Response) -> None:
+        """Decide what becomes of ``response``, once.
+
+        :raises requests.RequestException: it is cut short, or asks for what cannot be done.
+        """
+        if self.is_followed or response is self.answer:
+            return
+        self.answer = response
+        call = self._call
+        progress, verdict = call.verdict(response)
+        if verdict is None and self._is_to_be_whole(response):
+            call.arrived = None  # not yet
+            try:
+                self._read(response)
+            except FAILURES as error:
+                drop(response)
+                self.fail(error)
+                if self.again is None:
+                    raise self.ending(error)  # noqa: B904  (it has its cause)
+                return
+        due = verdict if isinstance(verdict, Due) else None
+        call.answered(response, progress, due)
+        if isinstance(verdict, GiveUp):  # the failure reaches the caller as requests gives it
+            logger.warning("%s: %s", printable(call.sent.url), verdict.reason)
+        if due is not None and not due.poll:
+            self._ask_again(due, response)
+
+    def _judge_anew(self, response: requests.Response) -> None:
+        """A hook has changed the answer, or brought another one."""
+        sent, changed = response.request, response is self.answer
+        self.answer = None
+        if changed or (sent is not None and owner_of(sent) is self._call):
+            self.judge(response)
+            return
+        # What a hook has made is taken as requests takes it: only a redirect leads any further.
+        self.answer = response
+        progress, verdict = self._call.verdict(response)
+        due = verdict if isinstance(verdict, Due) and verdict.poll else None
+        self._call.answered(response, progress, due)
+
+    def see(self, error: Exception) -> None:
+        """What ``send`` raises may be a failure of the request."""
+        if isinstance(error, requests.RequestException) and self._is_failure(error):
+            self.fail(error)
+
+    def fail(self, error: requests.RequestException) -> None:
+        """The request brought no answer: it is to be sent again, or the call ends."""
+        verdict = self.out_of_time or self._call.failed(error)
+        if isinstance(verdict, Due):
+            self._ask_again(verdict, None)
+        elif verdict is not None:
+            self._given_up = verdict
+
+    def ending(self, error: Exception) -> Exception:
+        """What the call ends with for ``error``.
+
+        It is made here and raised elsewhere, as no frame that it passes may have a name for it: the
+        cycle would keep connections open until the collector comes.
+        """
+        if self._given_up is None:
+            return error
+        ended = self._call.ended(self._given_up)
+        if self._given_up.limit == "poll_failures":  # the caller gets what requests raised
+            error.__cause__ = ended
+            return error
+        ended.__cause__ = error
+        return ended
+
+    def _is_failure(self, error: requests.RequestException) -> bool:
+        """Whether ``error`` is that of the request, and not what came of its answer."""
+        if isinstance(error, PollingError):
+            return False
+        if not isinstance(error, FAILURES) and self.out_of_time is None:
+            return False
+        # What an auth handler sends in a hook belongs to the call, and so does its failure.
+        sent = error.request if error.response is None else None
+        ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
+        return self.answer is None or (ours and not self.is_followed)
+
+    def _is_to_be_whole(self, response: requests.Response) -> bool:
+        polled = self._call.job.progress.polls > 0 and is_idempotent(self._call.sent.method or "")
+        return self._reads and polled and not response.is_redirect
+
+    def _read(self, response: requests.Response) -> None:
+        """To its end, so that a result that is cut short is known before anybody sees it."""
+        request = self._call.sent
+        if response.raw is None or response._content_consumed:
+            return
+        if not has_hooks(request):
+            _ = response.content
+        elif response.ok:  # else it may be one step of a handshake, on this very connection
+            _ = response.content
+            unread(response)
+
+    def _ask_again(self, due: Due, response: requests.Response | None) -> None:
+        request = self._call.sent
+        try:
+            _rewind(request, response)
+        finally:
+            if response is not None:
+                self._call.release(response)
+        self.again = Next(request, due, response)
+
+
+def _facts(response: requests.Response) -> tuple[object, ...]:
+    """What a response is judged by."""
+    headers = response.headers
+    return response.status_code, headers.get("Location"), headers.get("Retry-After")
+
+
+def _rewind(request: requests.PreparedRequest, response: requests.Response | None) -> None:
+    """Make the body ready to be sent again, or say before any wait that it is not."""
+    if request.body is None or isinstance(request.body, (bytes, str)):
+        return
+    try:
+        rewind_body(request)
+    except requests.exceptions.UnrewindableBodyError as error:
+        what = "fails" if response is None else f"answers {response.status_code}"
+        raise requests.exceptions.UnrewindableBodyError(
+            f"{printable(request.url)} {what}: send this again later. "
+            "But the body cannot be rewound: give bytes or a seekable file",
+            request=request,
+            response=response,
+        ) from error

@@ -1,0 +1,185 @@
+"""A chain of redirects as a session follows it: hop by hop, each when it is due."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Any
+
+import requests
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+
+from .._rules.address import origin
+from .call import Call, Next
+from .exchange import attempt
+from .hooks import owner_of
+from .next_request import Repetition, repeats, repetition
+
+#: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
+HISTORY_POLLS = 30
+
+
+class Following:
+    """Follows the redirects of a call in ``session``.
+
+    :param options: those of ``Session.send()`` that hold for each request.
+    :param repeats: a request that leads to itself need not be prepared anew.
+    """
+
+    __slots__ = (
+        "_cert",
+        "_more",
+        "_passed",
+        "_polls",
+        "_proxies",
+        "_proxies_found",
+        "_repeats",
+        "_repetition",
+        "_session",
+        "_stream",
+        "_timeout",
+        "_verify",
+    )
+
+    def __init__(self, session: requests.Session, options: dict[str, Any], repeats: bool) -> None:
+        more = dict(options)
+        self._session = session
+        self._repeats = repeats
+        self._stream = more.pop("stream", False)
+        self._timeout = more.pop("timeout", None)
+        verify = more.pop("verify", True)
+        # requests reads the path of a bundle anew for each call; the same is kept once
+        self._verify = sys.intern(verify) if type(verify) is str else verify
+        self._cert = more.pop("cert", None)
+        self._proxies = more.pop("proxies", None) or None
+        self._more = more or None
+        self._passed: list[requests.Response] | tuple[()] = ()
+        self._polls: deque[requests.Response] | tuple[()] = ()  # in a row, after what has passed
+        self.rest()
+
+    def rest(self) -> None:
+        """Keep nothing of what was followed: ten thousand calls may be waiting."""
+        self._proxies_found: tuple[object, dict[str, str]] | None = None  # by origin
+        self._repetition: Repetition = None
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "stream": self._stream,
+            "timeout": self._timeout,
+            "verify": self._verify,
+            "cert": self._cert,
+            "proxies": self._proxies or {},
+            **(self._more or {}),
+        }
+
+    def responses(
+        self, call: Call, response: requests.Response, request: requests.PreparedRequest
+    ) -> Generator[requests.Response, None, None]:
+        """What comes of ``response``, in order; of polls in a row the newest.
+
+        :raises PollingError: a limit of the policy is reached.
+        :raises requests.TooManyRedirects: ``max_redirects`` that are no polls were followed.
+        """
+        polls = self._polls = deque(maxlen=HISTORY_POLLS)
+        passed = self._passed = []
+        while (step := self.after(call, response, request)) is not None:
+            if step.due is None:
+                response.history = self._before(response)
+            if not passed:
+                passed.append(response)
+            response, request = self._sent(call, step)
+            if call.job.due is not None:
+                polls.append(response)
+            else:
+                news = [*polls, response]
+                polls.clear()
+                passed.extend(news)
+                yield from news
+        yield from polls
+
+    def after(
+        self, call: Call, response: requests.Response, request: requests.PreparedRequest
+    ) -> Next | None:
+        """What follows ``response``, the answer to ``request``; None where it leads nowhere.
+
+        :raises requests.TooManyRedirects: ``max_redirects`` that are no polls were followed.
+        """
+        session, due = self._session, call.job.due
+        if not session.get_redirect_target(response):
+            return None
+        if due is None:
+            self._check_redirects(call, response)
+        upcoming: Any = response.next
+        if upcoming is None or owner_of(upcoming) is not call:
+            options = self._options()
+            upcoming = next(
+                session.resolve_redirects(response, request, yield_requests=True, **options)
+            )
+        if upcoming is not request:
+            session.get_adapter(upcoming.url)  # if there is none, requests says so before any wait
+            self._proxies = session.rebuild_proxies(upcoming, self._proxies) or None
+        if due is None:
+            call.redirected()
+        return Next(upcoming, due, response)
+
+    def attempt(self, call: Call, request: requests.PreparedRequest) -> requests.Response | Next:
+        """Send a request, once; what it answers is not followed."""
+        send = partial(self._session.send, request, allow_redirects=False, **self._options())
+        return attempt(call, send, reads=not self._stream)
+
+    def peek(
+        self,
+        call: Call,
+        response: requests.Response,
+        request: requests.PreparedRequest,
+        stock: Callable[[], Iterator[Any]],
+    ) -> Iterator[Any]:
+        """The request that ``stock``, requests' own code, makes of a redirect."""
+        if not self._session.get_redirect_target(response):
+            return iter(())
+        if call.follows and call.job.due is not None:
+            call.release(response)  # within bounds, before requests reads all of it
+        if self._repeats and repeats(self._repetition, response, request, self._session.cookies):
+            return iter((request,))
+        upcoming = next(stock())
+        self._repetition = repetition(response, request, upcoming)
+        return iter((upcoming,))
+
+    def proxies(
+        self, request: requests.PreparedRequest, stock: Callable[[], dict[str, str]]
+    ) -> dict[str, str]:
+        """What ``stock``, requests' own code, finds for ``request``; it is asked once for the
+        requests that stay on one origin."""
+        here = origin(request.url)
+        if self._proxies_found is None or self._proxies_found[0] != here:
+            self._proxies_found = here, stock()
+        return self._proxies_found[1]
+
+    def _sent(self, call: Call, step: Next) -> tuple[requests.Response, requests.PreparedRequest]:
+        """What is answered in the end, when it is due, and to which request."""
+        redirect: Any = step.response
+        request = step.request
+        try:
+            call.wait(step)
+            while isinstance(outcome := self.attempt(call, request), Next):
+                call.wait(outcome)
+        except BaseException:
+            redirect.history = self._before(redirect)
+            raise
+        return outcome, request
+
+    def _before(self, response: requests.Response) -> list[requests.Response]:
+        return [one for one in (*self._passed, *self._polls) if one is not response]
+
+    def _check_redirects(self, call: Call, response: requests.Response) -> None:
+        """requests asks this before it looks for an adapter."""
+        most = self._session.max_redirects
+        if call.job.progress.redirects < most:
+            return
+        response.history = self._before(response)
+        with contextlib.suppress(ChunkedEncodingError, ContentDecodingError, RuntimeError):
+            _ = response.content
+        raise requests.TooManyRedirects(f"Exceeded {most} redirects.", response=response)

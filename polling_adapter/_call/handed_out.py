@@ -1,0 +1,85 @@
+"""Redirects that were handed out, to be followed later, if at all.
+
+What is to know of a redirect is carried by the request that follows it, and by its copies.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from .._rules.progress import Due, Progress
+from ..policy import PollingPolicy
+from .call import Call, Job
+from .hooks import mark
+
+
+class HandedOut:
+    """Where a call stood when a redirect was handed out.
+
+    :param due: when it may be followed; None: at once.
+    :param response: the redirect, as long as somebody else has it.
+    :param policy: that of the call; None: that of whoever follows.
+    :param wall: when it may be followed, in seconds since the epoch, where that was said in another
+        process.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        due: Due | None,
+        origin: str | None,
+        policy: PollingPolicy | None,
+        wall: float | None = None,
+        response: Callable[[], requests.Response | None] = lambda: None,
+    ) -> None:
+        self.response = response
+        self.progress = progress
+        self.due = due
+        self.origin = origin
+        self.policy = policy
+        self.wall = wall
+
+    @classmethod
+    def of(cls, call: Call, response: requests.Response) -> HandedOut:
+        """Where ``call`` stands, whose ``response`` is handed out."""
+        job, weakly = call.job, weakref.ref(response)  # if nobody follows it, it shall be gone
+        return cls(job.progress, job.due, call.origin, call.policy, response=weakly)
+
+    def goes_on(self, policy: PollingPolicy, *, follows: bool = True) -> Call:
+        """The call that goes on from here."""
+        clock = policy.clock
+        now, due = clock.monotonic(), self.due
+        progress = self.progress._replace(redirects=0)  # to requests, too, this is a new call
+        if due is not None and self.wall is not None:
+            due = due._replace(at=now + max(0.0, self.wall - clock.time()))
+        started, counted, total = progress.started, progress.counted, policy.total_timeout
+        if self.wall is not None or progress.left(now) == 0:  # time went by in other hands
+            started, counted = now, 0
+        if started == now or policy is not self.policy:
+            deadline = None if total is None else started + total
+            progress = progress._replace(started=started, counted=counted, deadline=deadline)
+        return Call(
+            policy,
+            Job(progress, due, response=self.response()),
+            origin=self.origin,
+            follows=follows,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        wall = self.wall
+        if wall is None and self.due is not None and self.policy is not None:
+            clock = self.policy.clock
+            wall = clock.time() + max(0.0, self.due.at - clock.monotonic())
+        # The policy may hold what cannot be pickled.
+        return type(self), (self.progress, self.due, self.origin, None, wall or 0.0)
+
+
+def hand_to_caller(response: requests.Response, call: Call) -> None:
+    """``response.next`` knows where ``call`` stands."""
+    upcoming = response.next
+    if upcoming is not None:
+        mark(upcoming, HandedOut.of(call, response))

@@ -1,0 +1,162 @@
+"""What the response hooks of a request have to do with its call.
+
+PreparedRequest.copy() shares the hooks of its original, and requests builds each redirect with it,
+while a request made anew has hooks of its own: so what is among the hooks is known to a request and
+all that follow from it, in whichever session, thread or adapter they are sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import requests
+
+Hook = Callable[..., Any]
+
+
+AnyMark = TypeVar("AnyMark")
+
+
+class MarkedHooks(list[Hook]):
+    """The caller's response hooks, and what a request and its copies carry besides."""
+
+    __slots__ = ("marks",)
+
+    def __init__(self, hooks: list[Hook], marks: tuple[object, ...]) -> None:
+        super().__init__(hooks)
+        self.marks = marks
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MarkedHooks, (self[:], self.marks)
+
+
+class Owner(Protocol):
+    """Who decides about a request."""
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        """The hooks that see an answer, in turn: the caller's, and what is done around them."""
+
+
+class Requests:
+    """Nobody of ours: the request is left to requests."""
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        return iter(callers)
+
+
+REQUESTS = Requests()
+
+
+class Done:
+    """The hooks have seen the answer that comes next, in this thread."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        """None, this once."""
+        if threading.get_ident() != self._thread:
+            return iter(callers)
+        self._thread = 0
+        return iter(())
+
+
+class OwnedHooks(list[Hook]):
+    """The caller's response hooks, in a call: its owner sees each answer before and after them.
+
+    requests goes through the hooks whichever adapter or mock has answered, so this is the one place
+    where an answer that is asked again can be kept from them.
+    """
+
+    __slots__ = ("owner",)
+
+    def __init__(self, hooks: list[Hook], owner: Owner) -> None:
+        super().__init__(hooks)
+        self.owner: Owner | None = owner
+
+    def __bool__(self) -> bool:
+        return self.owner is not None or len(self) > 0
+
+    def __iter__(self) -> Iterator[Hook]:
+        return super().__iter__() if self.owner is None else self.owner.hooks(self[:])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self[:],)  # a copy of its own, or a pickle, is nobody's
+
+
+def as_list(hooks: Any) -> list[Hook]:
+    """``hooks`` in any form that requests takes."""
+    return [hooks] if callable(hooks) else list(hooks or ())
+
+
+def hooks_of(request: requests.PreparedRequest) -> list[Hook]:
+    """The response hooks of ``request``."""
+    hooks: Any = request.hooks
+    listed = hooks.get("response") if hooks else None
+    return listed[:] if isinstance(listed, list) else as_list(listed)
+
+
+def marks_of(request: requests.PreparedRequest) -> tuple[object, ...]:
+    """What ``request`` carries."""
+    hooks: Any = request.hooks
+    listed = hooks.get("response") if hooks else None
+    return listed.marks if isinstance(listed, MarkedHooks) else ()
+
+
+def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:
+    """What ``request`` carries of this ``kind``, the latest."""
+    return next((one for one in reversed(marks_of(request)) if isinstance(one, kind)), None)
+
+
+def mark(request: requests.PreparedRequest, *marks: object) -> None:
+    """``request``, and what is copied from it from now on, carries ``marks``, and nothing else."""
+    hooks = hooks_of(request)
+    listed = MarkedHooks(hooks, marks) if marks else hooks
+    request.hooks = {**(request.hooks or {}), "response": listed}
+
+
+def mark_shared(request: requests.PreparedRequest, *marks: object) -> None:
+    """All that share the hooks of ``request`` carry ``marks``, and nothing else."""
+    hooks: Any = request.hooks
+    if hooks:
+        hooks["response"] = MarkedHooks(hooks_of(request), marks)
+
+
+def owned(
+    request: requests.PreparedRequest, owner: Owner
+) -> tuple[requests.PreparedRequest, OwnedHooks]:
+    """``request`` as ``owner`` sends it, and its hooks: the caller's object may be sent by other
+    threads too."""
+    own, hooks = object.__new__(type(request)), OwnedHooks(hooks_of(request), owner)
+    vars(own).update(vars(request))
+    own.hooks = {**(request.hooks or {}), "response": hooks}
+    return own, hooks
+
+
+def give_back(own: requests.PreparedRequest, request: requests.PreparedRequest) -> None:
+    """What adapters and mocks have left on ``own`` is on the caller's ``request``, as with
+    requests."""
+    for name, value in vars(own).items():
+        if name not in ("hooks", "_cookies"):
+            setattr(request, name, value)
+
+
+def seen(hooks: Any) -> None:
+    """``hooks``, which requests has in hand, are not shown the answer that is now returned to it:
+    they have brought it."""
+    hooks["response"] = OwnedHooks(hooks["response"][:], Done())
+
+
+def owner_of(request: requests.PreparedRequest) -> Owner | None:
+    """Who decides about ``request``; None: whoever sends it."""
+    hooks: Any = request.hooks
+    listed = hooks.get("response") if hooks else None
+    owner = listed.owner if isinstance(listed, OwnedHooks) else None
+    return None if isinstance(owner, Done) else owner
+
+
+def has_hooks(request: requests.PreparedRequest) -> bool:
+    """Whether the caller has response hooks."""
+    return len(hooks_of(request)) > 0

@@ -1,0 +1,99 @@
+"""The request that requests makes of a redirect, and when it need not be made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import requests
+from requests.sessions import SessionRedirectMixin
+
+from .._rules.address import origin
+
+# What requests decides of the next request in methods that a session's class may override
+_DECISIONS = (
+    "get_redirect_target",
+    "rebuild_auth",
+    "rebuild_method",
+    "rebuild_proxies",
+    "should_strip_auth",
+)
+
+#: A redirect that led to its own URL: its status, URL and Location.
+Repetition: TypeAlias = tuple[int, str | None, str] | None
+
+
+class _Preparer(SessionRedirectMixin):
+    """Only prepares the next request, with the logic of requests."""
+
+    max_redirects = 1
+    trust_env = False  # netrc has had its say on the first request to this origin
+
+    def __init__(self) -> None:
+        self.cookies = requests.cookies.RequestsCookieJar()
+
+
+def next_request(
+    response: requests.Response, request: requests.PreparedRequest, proxies: Any = None
+) -> requests.PreparedRequest | None:
+    """The request that requests makes of a redirect; None where it is none.
+
+    The response is left as it is, body and history included.
+    """
+    bodiless = object.__new__(requests.Response)
+    vars(bodiless).update(vars(response), _content=b"", _content_consumed=True, request=request)
+    cookies = getattr(response.raw, "_original_response", None)
+    bodiless.raw = SimpleNamespace(_original_response=cookies, release_conn=lambda: None)
+    following = _Preparer().resolve_redirects(
+        bodiless, request, proxies=proxies, yield_requests=True
+    )
+    return next(following, None)  # type: ignore[return-value]
+
+
+def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
+    """Whether ``upcoming`` goes to the origin of ``request``."""
+    return origin(upcoming.url) == origin(request.url)
+
+
+def repetition(
+    response: requests.Response,
+    request: requests.PreparedRequest,
+    upcoming: requests.PreparedRequest,
+) -> Repetition:
+    """What to remember of ``response``, of which requests made ``upcoming``."""
+    if upcoming.url != request.url or upcoming.method != request.method:
+        return None
+    return response.status_code, request.url, response.headers["Location"]
+
+
+def repeats(
+    before: Repetition,
+    response: requests.Response,
+    request: requests.PreparedRequest,
+    cookies: Sized | None,
+) -> bool:
+    """Whether ``request``, which ``response`` answers, is the next one too.
+
+    Two redirects with the same status and Location, from the same URL, lead to the same URL. Where
+    that is the URL they come from, and the request sent there was prepared by requests for such a
+    redirect and carries neither a body nor a cookie, preparing it once more changes nothing.
+
+    :param before: what the redirect before this one was.
+    :param cookies: those that may be added to it.
+    """
+    headers = response.headers
+    return (
+        before is not None
+        and before == (response.status_code, request.url, headers["Location"])
+        and request.body is None
+        and "Set-Cookie" not in headers
+        and "Cookie" not in request.headers
+        and not cookies
+    )
+
+
+def decide_alike(session: requests.Session, kind: type[requests.Session]) -> bool:
+    """Whether no class of ``session`` has a say in the next request that ``kind`` has not."""
+    other = type(session)
+    return all(getattr(other, name) is getattr(kind, name) for name in _DECISIONS)

@@ -1,0 +1,68 @@
+"""A request while it waits to be sent: small, as ten thousand may be waiting."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import requests
+from requests.cookies import RequestsCookieJar
+from requests.structures import CaseInsensitiveDict
+
+from .hooks import has_hooks, hooks_of
+
+
+class Unprepared:
+    """What the caller wants to be sent: the arguments of ``Session.request()``."""
+
+    __slots__ = ("kwargs", "method", "url")
+
+    def __init__(self, method: str, url: str, kwargs: dict[str, Any]) -> None:
+        self.method = method
+        self.url = url
+        self.kwargs = kwargs
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[Any]:
+        """Those that the caller gives."""
+        given = self.kwargs.get("headers") or {}
+        return CaseInsensitiveDict({k: v for k, v in given.items() if v is not None})
+
+    @property
+    def body(self) -> Any:
+        """What it is made of; None: there is none."""
+        parts = (self.kwargs.get(name) for name in ("data", "json", "files"))
+        return next((part for part in parts if part is not None and part != {}), None)
+
+
+class Parcel:
+    """A request that is prepared: what is in it, without the objects that hold it."""
+
+    __slots__ = ("_body_position", "_cookies", "_headers", "_hooks", "body", "method", "url")
+
+    def __init__(self, request: requests.PreparedRequest) -> None:
+        self.url = request.url
+        self.method = request.method
+        self._headers: tuple[Any, ...] = tuple(chain.from_iterable(request.headers.items()))
+        self._cookies = request._cookies or None
+        self.body = request.body
+        self._body_position = request._body_position
+        self._hooks = hooks_of(request) if has_hooks(request) else None
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[Any]:
+        """Those that it is sent with."""
+        names, values = self._headers[::2], self._headers[1::2]
+        return CaseInsensitiveDict(zip(names, values, strict=True))
+
+    def request(self) -> requests.PreparedRequest:
+        """The request, as it was."""
+        request = requests.PreparedRequest()
+        request.method = self.method
+        request.url = self.url
+        request.headers = self.headers
+        request._cookies = RequestsCookieJar() if self._cookies is None else self._cookies
+        request.body = self.body
+        request._body_position = self._body_position
+        request.hooks = {"response": self._hooks or []}
+        return request

@@ -1,0 +1,77 @@
+"""urllib3's own retries, where a user asks for them: they stay within the call."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import urllib3
+from urllib3.exceptions import MaxRetryError, ResponseError
+
+from .call import Call
+
+#: The call whose request the adapter is sending, in this context.
+sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)
+
+
+def within_call(retries: urllib3.Retry) -> urllib3.Retry:
+    """``retries`` as they hold for the call under way; a subclass of the user's is left as it is,
+    and so is what never retries, which is requests' default."""
+    call = sending.get()
+    if call is None or type(retries) is not urllib3.Retry or retries.total == 0:
+        return retries
+    return Retries.of(call, retries)
+
+
+class Retries(urllib3.Retry):
+    """A :class:`urllib3.Retry` that lets the call do the waiting, so never past its deadline and
+    never early, and leaves to the call what the call asks again itself."""
+
+    call: Call
+
+    @classmethod
+    def of(cls, call: Call, retries: urllib3.Retry) -> Retries:
+        """As ``retries``, in ``call``."""
+        ours = cls()
+        vars(ours).update(vars(retries), call=call)
+        return ours
+
+    def new(self, **changed: Any) -> Retries:
+        """As :meth:`urllib3.Retry.new`."""
+        return self.of(self.call, super().new(**changed))
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        """As :meth:`urllib3.Retry.is_retry`, but a refusal is the call's."""
+        if has_retry_after and status_code in self.call.policy.retry_statuses:
+            return False
+        return super().is_retry(method, status_code, has_retry_after)
+
+    def increment(  # type: ignore[override]
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> urllib3.Retry:
+        """As :meth:`urllib3.Retry.increment`, but a wait that does not fit into the call is the end
+        of the retries."""
+        after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
+        if not self.call.has_time_for(after.wait_before(response)):
+            raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))
+        return after  # type: ignore[no-any-return]
+
+    def wait_before(self, response: Any) -> float:
+        """Seconds before the next try, as urllib3 has it, but what the server asks for is never
+        clipped."""
+        seconds = self.get_backoff_time()
+        if response is not None and self.respect_retry_after_header:
+            seconds = self.call.asked_for(response.headers) or seconds
+        return seconds
+
+    def sleep(self, response: Any = None) -> None:
+        """Wait, as the call does it."""
+        seconds = self.wait_before(response)
+        if seconds > 0:
+            self.call.wait_to_retry(seconds)

@@ -1,0 +1,36 @@
+"""The timeout of one request, which shall not outlast its call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from urllib3.util import Timeout
+
+from ..clock import Clock
+
+_SHORTEST = 0.001  # seconds: urllib3 refuses 0
+_LONGEST = 2_000_000.0  # seconds: a socket refuses what its platform's poll() cannot hold
+
+
+def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
+    """``timeout``, as requests takes it, but no later than ``deadline`` by ``clock``; None: any.
+
+    Numbers stay numbers, as an adapter of others may know nothing else.
+    """
+    if deadline is None:
+        return timeout
+    left = min(max(deadline - clock.monotonic(), _SHORTEST), _LONGEST)
+    if isinstance(timeout, Timeout):
+        bounded = timeout.clone()
+        bounded.total = _shorter(timeout.total, left)
+        return bounded
+    if isinstance(timeout, tuple):
+        return tuple(_shorter(part, left) for part in timeout)
+    return _shorter(timeout, left)
+
+
+def _shorter(timeout: Any, left: float) -> Any:
+    if timeout is None:
+        return left
+    # what is no timeout is for requests to refuse, and urllib3 has a mark for "the default"
+    return min(timeout, left) if isinstance(timeout, (int, float)) else timeout

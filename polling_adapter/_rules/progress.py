@@ -1,0 +1,281 @@
+"""How far a call has come, and what to do next: facts go in, a verdict comes out.
+
+Every decision about polling is taken here and only here. Nothing here does I/O, looks at a clock
+or knows an HTTP library: whoever drives a call tells the facts and the time, and acts on the
+verdict. A Progress is a value: each fact makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from ..policy import PollingPolicy
+from .retry_after import parse_retry_after
+
+# RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+# RFC 9110 sections 15.4.2 and 15.4.9: those that a cache may keep without being told to
+_STORABLE = frozenset({301, 308})
+
+# RFC 9110 section 15.6: failures of the server that may pass
+_FAILURES = frozenset({500, 502, 503, 504})
+
+# RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
+_POLL_METHODS = frozenset({"GET", "HEAD"})
+
+# RFC 9110 section 9.2.2: asking twice does what asking once does
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+Limit = Literal["total_timeout", "max_polls", "retry_after_max", "poll_failures"]
+
+
+class Answer(NamedTuple):
+    """What is to know of a response. ``headers`` must be case-insensitive."""
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+
+
+class Due(NamedTuple):
+    """When the next request may be sent, by what was answered; the limits are not yet asked.
+
+    :param at: the instant of the monotonic clock, in seconds.
+    :param reason: why, in words.
+    :param asked: whether the server named the time.
+    :param poll: whether a poll is followed; else the same request is sent again.
+    :param storable: whether a cache may have kept the answer, and give it again for ever.
+    :param wrong: whether something went wrong: a failed poll, or a malformed header.
+    :param jitter: False where ``at`` has it already.
+    """
+
+    at: float
+    reason: str
+    asked: bool = True
+    poll: bool = False
+    storable: bool = False
+    wrong: bool = False
+    jitter: bool = True
+
+
+class GiveUp(NamedTuple):
+    """The policy's ``limit`` is reached."""
+
+    limit: Limit
+    reason: str
+
+
+Verdict: TypeAlias = "tuple[Progress, Due | GiveUp | None]"
+
+
+def is_final(status: int) -> bool:
+    """Whether an answer is the result, whatever else it says (RFC 9110 section 15.3)."""
+    return 200 <= status < 300
+
+
+def is_poll(status: int, headers: Mapping[str, str]) -> bool:
+    """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3). An empty Location
+    leads nowhere, with requests too."""
+    return status in _REDIRECTS and "Retry-After" in headers and bool(headers.get("Location"))
+
+
+def is_idempotent(method: str) -> bool:
+    """Whether a request may be sent again although nobody knows what became of it."""
+    return method in _IDEMPOTENT
+
+
+class Progress(NamedTuple):
+    """The counters and the deadline of one call.
+
+    :param started: the monotonic instant, in seconds, at which it began; of a call that goes on
+        with another, as if it were one.
+    :param deadline: the instant at which it ends; None: never.
+    :param polls: polls followed in all.
+    :param counted: those of them that count against ``max_polls``.
+    :param pauses: waits that have begun.
+    :param redirects: those followed that are no polls.
+    :param failures: failed polls in a row.
+    :param unusable: Retry-After headers in a row that name no usable time.
+    :param seen: what came, and how often; of few kinds, so a tuple: ten thousand calls may wait.
+    """
+
+    started: float
+    deadline: float | None
+    polls: int = 0
+    counted: int = 0
+    pauses: int = 0
+    redirects: int = 0
+    failures: int = 0
+    unusable: int = 0
+    seen: tuple[tuple[object, int], ...] = ()
+
+    @classmethod
+    def begin(cls, policy: PollingPolicy, now: float) -> Progress:
+        """That of a call that begins at the monotonic instant ``now``."""
+        total = policy.total_timeout
+        return cls(now, None if total is None else now + total)
+
+    def left(self, now: float) -> float | None:
+        """Seconds left of ``total_timeout``; None where there is no limit."""
+        return None if self.deadline is None else max(0.0, self.deadline - now)
+
+    def answered(self, answer: Answer, policy: PollingPolicy, now: float, wall: float) -> Verdict:
+        """A response came: when is what follows from it due?
+
+        :param now: monotonic seconds. :param wall: seconds since the epoch.
+        :return: None where nothing is to be waited for: an answer, or a redirect that is no poll.
+        """
+        if is_final(answer.status) and not self.failures:
+            return self, None
+        poll = is_poll(answer.status, answer.headers)
+        refused = not poll and _is_refusal(answer, policy)
+        if poll or refused:
+            return self._asked(answer, policy, now, wall, poll)
+        if answer.status in _FAILURES and self.survives(answer.method):
+            return self._failed(answer.status, answer, policy, now, wall)
+        return self._replace(failures=0, seen=self._seen(answer.status)), None
+
+    def failed(
+        self, method: str, what: str, timed_out: bool, policy: PollingPolicy, now: float
+    ) -> Verdict:
+        """A request brought no response.
+
+        :return: None where the error is the caller's: it was not a poll that failed.
+        """
+        if timed_out and self.left(now) == 0:
+            return self, self._out_of_time(f"{what}: 0 s are left")
+        if not self.survives(method):
+            return self, None
+        return self._failed(what, None, policy, now, 0)
+
+    def survives(self, method: str) -> bool:
+        """Whether a request by ``method`` may fail without ending the call.
+
+        Never the request that starts the work: nobody knows whether it has begun.
+        """
+        return self.polls > 0 and method in _POLL_METHODS
+
+    def redirected(self) -> Progress:
+        """A redirect that is no poll is followed."""
+        return self._replace(redirects=self.redirects + 1)
+
+    def pause(
+        self, due: Due, policy: PollingPolicy, now: float, random: float
+    ) -> tuple[Progress, float] | GiveUp:
+        """The wait until ``due``, if the limits allow it.
+
+        :param random: a number in [0, 1), for the jitter.
+        :return: the progress when it begins, and the monotonic instant at which it ends.
+        """
+        if due.poll and policy.max_polls is not None and self.counted >= policy.max_polls:
+            return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
+        seconds = max(0.0, round(due.at - now, 9))  # sums of instants are not exact
+        left = self.left(now)
+        if left is not None and (seconds > left or left == 0):
+            return self._out_of_time(
+                f"the next request is due in {_number(seconds)} s ({due.reason}), "
+                f"{_number(left)} s are left"
+            )
+        longest = policy.retry_after_max
+        if longest is not None and due.asked and seconds > longest:
+            return GiveUp(
+                "retry_after_max",
+                f"the server asks to wait {_number(seconds)} s, "
+                f"retry_after_max={_number(longest)} is accepted",
+            )
+        if due.jitter:
+            extra = seconds * policy.jitter * random
+            # the jitter, unlike the server, can do with less: the request needs time as well
+            seconds += extra if left is None else min(extra, (left - seconds) / 2)
+        polls, counted = self.polls + due.poll, self.counted + due.poll
+        return self._replace(polls=polls, counted=counted, pauses=self.pauses + 1), now + seconds
+
+    def overdue(self, now: float) -> GiveUp | None:
+        """Nothing more may be sent where ``total_timeout`` has gone by."""
+        if self.deadline is None or now < self.deadline:
+            return None
+        return self._out_of_time("0 s are left")
+
+    def tally(self) -> str:
+        """The answers seen, as ``303 x 40, 502 x 3``."""
+        often_first = sorted(self.seen, key=lambda seen: -seen[1])
+        return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
+
+    def _seen(self, what: object) -> tuple[tuple[object, int], ...]:
+        for place, (known, times) in enumerate(self.seen):
+            if known == what:
+                return (*self.seen[:place], (what, times + 1), *self.seen[place + 1 :])
+        return (*self.seen, (what, 1))
+
+    def _asked(
+        self, answer: Answer, policy: PollingPolicy, now: float, wall: float, poll: bool
+    ) -> Verdict:
+        asked, seen = retry_after(answer.headers, wall), self._seen(answer.status)
+        reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
+        storable = answer.status in _STORABLE
+        if asked is not None:
+            at = now + max(asked, policy.min_wait)
+            after = self._replace(failures=0, unusable=0, seen=seen)
+            return after, Due(at, reason, True, poll, storable)
+        at = now + max(_backoff(self.unusable, policy), policy.min_wait)
+        reason += ", which names no usable time"
+        due = Due(at, reason, asked=False, poll=poll, storable=storable, wrong=True)
+        return self._replace(failures=0, unusable=self.unusable + 1, seen=seen), due
+
+    def _failed(
+        self, what: object, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
+    ) -> Verdict:
+        failures, allowed = self.failures + 1, policy.poll_failures
+        after = self._replace(failures=failures, seen=self._seen(what))
+        what = what if answer is None else f"status {what}"
+        if failures > allowed:
+            return after, GiveUp("poll_failures", f"{what} outlasts poll_failures={allowed}")
+        # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
+        asked = 0.0 if answer is None else retry_after(answer.headers, wall) or 0.0
+        backoff = _backoff(self.failures, policy)
+        at = now + max(backoff, asked, policy.min_wait)
+        reason = f"{what}, failed poll {failures} of {allowed} in a row"
+        return after, Due(at, reason, asked=asked > backoff, wrong=True)
+
+    def _out_of_time(self, why: str) -> GiveUp:
+        total = 0.0 if self.deadline is None else self.deadline - self.started
+        return GiveUp("total_timeout", f"{why} of total_timeout={_number(round(total, 6))}")
+
+
+def retried(seconds: float, policy: PollingPolicy, now: float) -> Due:
+    """A transport below retries by itself, after ``seconds``."""
+    at = now + max(seconds, policy.min_wait)
+    return Due(at, "max_retries", asked=False, wrong=True)
+
+
+def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:
+    methods = policy.retry_methods
+    return (
+        answer.status in policy.retry_statuses
+        and "Retry-After" in answer.headers
+        and (methods is None or answer.method in methods)
+    )
+
+
+def _backoff(number: int, policy: PollingPolicy) -> float:
+    """The wait after ``number`` others in a row, in seconds."""
+    return min(policy.backoff_factor * 2.0 ** min(number, 63), policy.backoff_max)
+
+
+def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+    """The seconds that a response asks to wait, by the wall clock; None: it names none."""
+    return parse_retry_after(
+        headers.get("Retry-After"), headers.get("Date"), age=headers.get("Age"), now=wall
+    )
+
+
+def _number(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") if seconds < 1e15 else f"{seconds:g}"
+
+
+def _excerpt(value: str) -> str:
+    """A header's value as a log can take it: its odd characters escaped, its length bounded."""
+    shown = ascii(value)[1:-1]
+    return shown if len(shown) <= 40 else f"{shown[:40]}..."
