@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 
 from polling_adapter import PollingAdapter, PollingAdapterMixin, PollingPolicy, PollingTimeout
-from polling_adapter._chain import Chain
-from polling_adapter._hooks import carried
+from polling_adapter._call.above import Redirects
+from polling_adapter._call.hooks import mark_of
 
 from .fake_clock import FakeClock
 from .server import DONE, Reply, Seen, Server, again, poll
@@ -156,9 +156,9 @@ def test_redirects_that_nobody_follows_are_forgotten(
     request = requests.Request("POST", server.url + "/start").prepare()
     for _ in range(100):
         session.send(request, allow_redirects=False)
-    chain = carried(request, Chain)
-    assert chain is not None
-    assert len(chain.pending) == 64
+    redirects = mark_of(request, Redirects)
+    assert redirects is not None
+    assert list(redirects.others.values()) == [redirects.own]
 
 
 def test_a_redirect_followed_in_another_thread(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
-import pytest
 import requests
 
 import polling_adapter
@@ -48,17 +48,43 @@ def test_the_public_names() -> None:
     assert (PACKAGE / "py.typed").exists()
 
 
-@pytest.mark.parametrize("name", ["_poll", "_retry_after", "policy", "_works"])
-def test_the_core_does_no_io(name: str) -> None:
-    """Neither HTTP nor time is known where decisions are taken; ``_works`` has a lock."""
-    forbidden = {"requests", "urllib3", "time", "threading", "socket", "http"}
-    assert not imported_by(PACKAGE / f"{name}.py") & (forbidden - {"threading"})
-    if name != "_works":
-        assert "threading" not in imported_by(PACKAGE / f"{name}.py")
+@functools.cache
+def modules_used_by(file: Path) -> set[Path]:
+    """The files of the package that ``file`` imports, for types alone too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*file.parents][node.level - 1].joinpath(*(node.module or "").split("."))
+            for name in (base / alias.name for alias in node.names):
+                one = name if name.with_suffix(".py").exists() else base
+                found.add(one.with_suffix(".py") if one.with_suffix(".py").exists() else one)
+    return {one / "__init__.py" if one.is_dir() else one for one in found}
+
+
+def floor(file: Path, below: tuple[Path, ...] = ()) -> int:
+    """How many files stand on each other below this one."""
+    assert file not in below, f"a circle: {[one.stem for one in (*below, file)]}"
+    return 1 + max((floor(one, (*below, file)) for one in modules_used_by(file)), default=0)
+
+
+def test_the_rules_do_no_io() -> None:
+    """Neither HTTP nor time is known where decisions are taken."""
+    rules = [*(PACKAGE / "_rules").glob("*.py"), PACKAGE / "policy.py"]
+    assert len(rules) > 5
+    for file in rules:
+        assert not imported_by(file) & {
+            *("requests", "urllib3", "http", "socket", "time", "threading", "logging", "os")
+        }, file
+
+
+def test_modules_import_downwards_only() -> None:
+    floors = {file.stem: floor(file) for file in PACKAGE.glob("*.py")}
+    assert floors["clock"] == 1
+    assert floors["session"] <= 8
 
 
 def test_only_the_clock_touches_time() -> None:
-    assert {file.stem for file in PACKAGE.glob("*.py") if "time" in imported_by(file)} == {"clock"}
+    assert [file.stem for file in PACKAGE.rglob("*.py") if "time" in imported_by(file)] == ["clock"]
 
 
 def test_P8_all_errors_are_errors_of_requests() -> None:

@@ -11,8 +11,8 @@ from urllib3 import Retry
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingTimeout
 
-from .fake_clock import FakeClock
-from .server import DONE, RESET, Reply, Server, again, poll
+from ..fake_clock import FakeClock
+from ..server import DONE, RESET, Reply, Server, again, poll
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from polling_adapter import PollingPolicy
-from polling_adapter._choice import Choice
-from polling_adapter._parcel import Parcel, Unprepared
+from polling_adapter._call.parcel import Parcel, Unprepared
 
 
 @pytest.mark.parametrize(
@@ -32,14 +30,10 @@ def test_what_is_packed(kwargs: dict[str, Any]) -> None:
     assert unpacked.copy().headers == request.headers
 
 
-def test_the_choice_of_a_call_is_not_kept() -> None:
-    request = requests.Request("GET", "http://example.org/").prepare()
-    request.hooks = {"response": [Choice(PollingPolicy())]}
-    assert Parcel(request).request().hooks == {"response": []}
-
-
 def test_what_is_not_prepared_yet() -> None:
     unprepared = Unprepared("POST", "http://example.org/", {"json": {}, "headers": {"A": None}})
     assert unprepared.url == "http://example.org/"
-    assert unprepared.request().body is not None
-    assert "A" not in unprepared.request().headers
+    assert unprepared.headers == {}
+    given = {"data": b"", "json": {"a": 1}, "files": None, "headers": {"A": "1"}}
+    assert Unprepared("POST", "http://example.org/", given).body == b""
+    assert Unprepared("POST", "http://example.org/", {"data": {}}).body is None

@@ -8,9 +8,9 @@ import pytest
 import requests
 from urllib3.util import Timeout
 
-from polling_adapter._timeout import for_urllib3, within
+from polling_adapter._call.timeout import within
 
-from .fake_clock import FakeClock
+from ..fake_clock import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -43,30 +43,8 @@ def test_urllib3s_own(clock: FakeClock) -> None:
     assert longer.total == 4
 
 
-@pytest.mark.parametrize(
-    ("timeout", "seconds"), [(None, (10, 2, 0.001)), (3, (3, 2, 0.001)), (30.5, (10, 2, 0.001))]
-)
-def test_each_try_of_urllib3s_own_gets_what_is_left(
-    timeout: Any, seconds: tuple[float, ...], clock: FakeClock
-) -> None:
-    bounded = for_urllib3(clock.now + 10, clock, timeout)
-    for passed, left in zip((0, 8, 3), seconds, strict=True):
-        clock.now += passed
-        again = bounded.clone()
-        again.start_connect()
-        assert (again.connect_timeout, again.read_timeout, again.total) == (left, left, None)
-    assert repr(bounded) == "Within(0.001 s)"
-
-
-def test_other_forms_are_for_urllib3_as_they_are(clock: FakeClock) -> None:
-    assert for_urllib3(clock.now + 10, clock, (3, 30)) == (3, 10)
-    assert for_urllib3(clock.now + 10, clock, Timeout(total=30)).total == 10
-    assert for_urllib3(None, clock, 30) == 30
-
-
 @pytest.mark.parametrize("timeout", [0, -1, True, "soon", (1, 2, 3), (1, "soon")])
 def test_what_requests_refuses_it_still_refuses(timeout: Any, clock: FakeClock) -> None:
-    for bound in (within, for_urllib3):
-        bounded = bound(clock.now + 10, clock, timeout)
-        with requests.Session() as session, pytest.raises(ValueError, match="(?i)timeout"):
-            session.get("http://127.0.0.1:9", timeout=bounded)
+    bounded = within(clock.now + 10, clock, timeout)
+    with requests.Session() as session, pytest.raises(ValueError, match="(?i)timeout"):
+        session.get("http://127.0.0.1:9", timeout=bounded)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from polling_adapter._address import printable
+from polling_adapter._rules.address import printable
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from polling_adapter import PollingMixin, PollingSession
-from polling_adapter._repetition import decide_alike, led, repeats
+from polling_adapter._call.next_request import (
+    decide_alike,
+    next_request,
+    repeats,
+    repetition,
+    stays_here,
+)
 
 URL = "http://example.org/work"
 
@@ -26,7 +32,7 @@ def response(status: int = 303, location: str = "/work", **headers: str) -> requ
 
 
 def test_the_second_time_the_same_leads_to_the_same() -> None:
-    before = led(response(), request(), request())
+    before = repetition(response(), request(), request())
     assert repeats(before, response(), request(), cookies=())
 
 
@@ -49,13 +55,13 @@ def test_not_the_first_time() -> None:
 def test_not_where_anything_is_different(
     then: requests.Response, asked: requests.PreparedRequest, cookies: tuple[str, ...]
 ) -> None:
-    before = led(response(), request(), request())
+    before = repetition(response(), request(), request())
     assert not repeats(before, then, asked, cookies)
 
 
 def test_what_leads_elsewhere_is_not_remembered() -> None:
-    assert led(response(), request(), request(f"{URL}/2")) is None
-    assert led(response(), request(method="POST"), request()) is None
+    assert repetition(response(), request(), request(f"{URL}/2")) is None
+    assert repetition(response(), request(method="POST"), request()) is None
 
 
 def test_whether_a_class_has_a_say_of_its_own() -> None:
@@ -68,3 +74,26 @@ def test_whether_a_class_has_a_say_of_its_own() -> None:
 
     assert decide_alike(Plain(), PollingSession)
     assert not decide_alike(Signing(), PollingSession)
+
+
+def redirect(request: requests.PreparedRequest, **headers: str) -> requests.Response:
+    made = response(**headers)
+    made.request, made.url = request, request.url or ""
+    return made
+
+
+def test_the_next_request_is_that_of_requests_and_the_response_stays_as_it_is() -> None:
+    first = request(method="POST", data=b"body", headers={"X-Own": "1"})
+    found = redirect(first, location="/other#part")
+    upcoming = next_request(found, first)
+    assert upcoming is not None
+    assert (upcoming.method, upcoming.url) == ("GET", "http://example.org/other#part")
+    assert upcoming.body is None
+    assert upcoming.headers["X-Own"] == "1"
+    assert found._content is False
+    assert next_request(response(status=200), first) is None
+
+
+def test_the_origin_of_a_request() -> None:
+    assert stays_here(request("http://example.org:80/other"), request())
+    assert not stays_here(request("https://example.org/work"), request())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polling_adapter._token import VERSION, Token
+from polling_adapter._rules.token import VERSION, Token
 
 TOKEN = Token(
     url="https://example.org/work/42?a=b#c",

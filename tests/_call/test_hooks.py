@@ -1,0 +1,137 @@
+"""Hooks in a call, and what goes with them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from requests.hooks import dispatch_hook
+
+from polling_adapter._call.hooks import (
+    REQUESTS,
+    Hook,
+    OwnedHooks,
+    has_hooks,
+    hooks_of,
+    mark,
+    mark_of,
+    mark_shared,
+    owned,
+    owner_of,
+    seen,
+)
+
+
+def prepared(hooks: Any) -> requests.PreparedRequest:
+    request = requests.Request("GET", "http://host/").prepare()
+    request.hooks = hooks
+    return request
+
+
+@pytest.mark.parametrize(
+    ("hooks", "listed"),
+    [
+        (None, []),
+        ({}, []),
+        ({"response": None}, []),
+        ({"response": print}, [print]),
+        ({"response": (print, repr)}, [print, repr]),
+        ({"response": [print, repr]}, [print, repr]),
+    ],
+)
+def test_any_form_is_a_list(hooks: Any, listed: list[Any]) -> None:
+    request = prepared(hooks)
+    assert hooks_of(request) == listed
+    assert owner_of(request) is None
+
+
+def test_marks_go_with_copies_and_are_no_hooks() -> None:
+    request = prepared({"response": [print]})
+    before = request.copy()
+    mark(request, 1, "one", 2)
+    assert mark_of(request, int) == mark_of(request.copy(), int) == 2
+    assert mark_of(pickle.loads(pickle.dumps(request)), str) == "one"
+    assert mark_of(copy.deepcopy(request), str) == "one"
+    assert request.hooks == {"response": [print]}
+    assert mark_of(before, int) is None
+    mark(request)
+    assert mark_of(request, int) is None
+
+
+def test_marks_that_are_shared() -> None:
+    request = prepared({"response": [print]})
+    before = request.copy()
+    mark_shared(request, 1)
+    assert mark_of(before, int) == 1
+    assert mark_of(before, str) is None
+
+
+def test_whether_the_caller_has_hooks() -> None:
+    assert has_hooks(prepared({"response": print}))
+    assert not has_hooks(prepared({"response": None}))
+
+
+class Around:
+    """An owner that sees each answer before and after the caller's hooks."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
+        yield lambda _, **__: self.told.append("before")
+        yield from callers
+        yield lambda _, **__: self.told.append("after")
+
+
+@pytest.mark.parametrize("hooks", [None, {"response": []}])
+def test_an_owner_sees_what_requests_shows_to_hooks(hooks: Any) -> None:
+    around = Around()
+    request, _ = owned(prepared(hooks), around)
+    dispatch_hook("response", request.hooks, requests.Response())
+    assert around.told == ["before", "after"]
+
+
+def test_the_callers_request_is_left_as_it_is() -> None:
+    """Other threads may be sending it."""
+    given = {"response": [print]}
+    first = prepared(given)
+    request, hooks = owned(first, REQUESTS)
+    assert first.hooks is given
+    assert owner_of(first) is None
+    assert hooks_of(request) == [print]
+    assert owner_of(request) is owner_of(request.copy()) is REQUESTS
+    hooks.owner = None  # the call is over
+    assert owner_of(request) is owner_of(request.copy()) is None
+
+
+def test_copies_and_pickles_are_nobodys() -> None:
+    request, _ = owned(prepared({"response": [print]}), Around())
+    for other in (copy.deepcopy(request), pickle.loads(pickle.dumps(request))):
+        assert owner_of(other) is None
+        assert other.hooks == {"response": [print]}
+
+
+def test_hooks_that_take_themselves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    request, _ = owned(prepared({"response": [print]}), Around())
+    assert request.deregister_hook("response", print)
+    request.register_hook("response", repr)
+    assert hooks_of(request) == [repr]
+
+
+def test_an_answer_that_hooks_have_brought_is_not_shown_to_them_again() -> None:
+    shown: list[object] = []
+    hooks: Any = {"response": [lambda response, **_: shown.append(response)]}
+    request = prepared(hooks)
+    seen(hooks)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(dispatch_hook, "response", hooks, "of another thread").result()
+    for response in ("first", "second"):
+        dispatch_hook("response", hooks, response)
+    assert shown == ["of another thread", "second"]
+    assert owner_of(request) is None
+    assert isinstance(hooks["response"], OwnedHooks)

@@ -1,0 +1,482 @@
+"""The caller's hooks see polls, redirects and the end, each once, as requests shows them; never an
+answer that is asked again (P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests_mock import ANY, Mocker
+
+from polling_adapter import PollingMixin, PollingPolicy, PollingSession
+
+from ..conftest import MixedSession, Open
+from ..fake_clock import FakeClock
+from ..server import DONE, RESET, Reply, Server, again, poll
+from .alike import record
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+DATE = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
+
+kinds = pytest.mark.parametrize("kind", [PollingSession, MixedSession])
+
+
+class Seeing:
+    """A hook, and what it has seen."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+
+    def __call__(self, response: requests.Response, **_: Any) -> None:
+        self.statuses.append(response.status_code)
+
+
+def cut_short() -> Iterator[bytes]:
+    yield b"do"
+    raise ConnectionAbortedError
+
+
+SCRIPT = [
+    again(),
+    again(status=503),
+    poll("/w/1"),
+    Reply(502),
+    poll("/w/2"),
+    again(),
+    RESET,
+    Reply(302, {"Location": "/w/3"}),
+    Reply(200, {}, cut_short),
+    poll("/w/3"),
+    Reply(200, {}, cut_short),
+    DONE,
+]
+SEEN = [303, 303, 302, 303, 200]
+
+
+def test_P7_they_see_polls_redirects_and_the_end(server: Server, connect: Open) -> None:
+    server.script(*SCRIPT)
+    own, other = Seeing(), Seeing()
+    session = connect(FAST)
+    response = session.post(server.url, hooks={"response": [own, other]})
+    assert response.text == "done"
+    assert own.statuses == other.statuses == SEEN
+
+
+def test_P7_those_of_the_session_too(server: Server, connect: Open) -> None:
+    server.script(*SCRIPT)
+    session, seeing = connect(FAST), Seeing()
+    session.hooks["response"].append(seeing)
+    session.post(server.url)
+    assert seeing.statuses == SEEN
+
+
+@kinds
+def test_P7_those_of_a_job_that_is_polled_by_hand(
+    server: Server, kind: Callable[..., PollingMixin]
+) -> None:
+    server.script(*SCRIPT)
+    seeing = Seeing()
+    with kind(policy=FAST) as session:
+        poller = session.begin("POST", server.url, hooks={"response": seeing})
+        assert poller.result().text == "done"
+    assert seeing.statuses == SEEN
+
+
+@kinds
+def test_P7_over_an_adapter_that_knows_nothing_of_polling(
+    server: Server, kind: Callable[..., PollingMixin]
+) -> None:
+    server.script(*SCRIPT)
+    seeing = Seeing()
+    with kind(policy=FAST) as session:
+        session.mount("http://", HTTPAdapter())
+        session.post(server.url, hooks={"response": seeing})
+    assert seeing.statuses == SEEN
+
+
+MOCKED = [
+    ("POST", "start", {"status": 429, "headers": {"Retry-After": "0"}}),
+    ("POST", "start", {"status": 303, "headers": {"Location": "/w", "Retry-After": "0"}}),
+    ("GET", "w", {"status": 502}),
+    ("GET", "w", {"status": 303, "headers": {"Location": "/w", "Retry-After": "0"}}),
+    ("GET", "w", {"status": 503, "headers": {"Retry-After": "0"}}),
+    ("GET", "w", {"status": 200, "text": "done"}),
+]
+
+
+@kinds
+def test_P7_over_requests_mock(requests_mock: Mocker, kind: Callable[..., PollingMixin]) -> None:
+    for name in ("start", "w"):
+        requests_mock.register_uri(
+            ANY,
+            f"http://host.test/{name}",
+            [
+                {("status_code" if key == "status" else key): value for key, value in it.items()}
+                for _, path, it in MOCKED
+                if path == name
+            ],
+        )
+    seeing = Seeing()
+    with kind(policy=FAST) as session:
+        response = session.post("http://host.test/start", hooks={"response": seeing})
+    assert response.text == "done"
+    assert seeing.statuses == [303, 303, 200]
+
+
+def test_P7_over_responses(connect: Open) -> None:
+    seeing = Seeing()
+    with responses.RequestsMock() as mock:
+        for method, path, it in MOCKED:
+            mock.add(
+                method,
+                f"http://host.test/{path}",
+                status=it["status"],
+                headers=it.get("headers"),
+                body=it.get("text", ""),
+            )
+        response = connect(FAST).post("http://host.test/start", hooks={"response": seeing})
+    assert response.text == "done"
+    assert seeing.statuses == [303, 303, 200]
+
+
+def test_P7_a_refusal_that_stays_is_the_end(server: Server, connect: Open) -> None:
+    server.script(poll("/w"), again(), Reply(429))
+    seeing = Seeing()
+    assert connect(FAST).post(server.url, hooks={"response": seeing}).status_code == 429
+    assert seeing.statuses == [303, 429]
+
+
+def test_P7_a_failure_that_outlasts_the_policy_is_the_end(server: Server, connect: Open) -> None:
+    server.script(poll("/w"), Reply(502, {}, b"gone"))
+    seeing = Seeing()
+    session = connect(FAST.replace(poll_failures=2))
+    assert session.post(server.url, hooks={"response": seeing}).text == "gone"
+    assert seeing.statuses == [303, 502]
+
+
+# a hook that replaces the response
+
+
+def test_P7_what_replaces_a_poll_is_the_result(server: Server, connect: Open) -> None:
+    server.script(poll("/w/1"), poll("/w/2"), poll("/w/3"), DONE)
+
+    def hook(response: requests.Response, **_: Any) -> requests.Response | None:
+        if not response.url.endswith("/w/2"):
+            return None
+        response.close()
+        made = requests.Response()
+        made.status_code, made._content, made.request = 200, b"made", response.request
+        return made
+
+    response = connect(FAST).post(server.url, hooks={"response": hook})
+    assert (response.status_code, response.content) == (200, b"made")
+    assert server.asked == ["POST /", "GET /w/1", "GET /w/2"]
+
+
+def test_P7_a_response_that_was_changed_is_followed_as_it_is(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(poll("/w/1"), poll("/w/2", "5"), DONE)
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.headers.get("Location") == "/w/2":
+            response.headers["Location"] = "/elsewhere"
+
+    session = connect(FAST.replace(clock=clock))
+    assert session.post(server.url, hooks={"response": hook}).text == "done"
+    assert server.asked == ["POST /", "GET /w/1", "GET /elsewhere"]
+    assert clock.slept[-1] == 5
+
+
+@kinds
+def test_P7_a_poll_that_replaces_a_result_is_followed(
+    server: Server, kind: Callable[..., PollingMixin], clock: FakeClock
+) -> None:
+    """As requests follows a redirect that a hook makes."""
+    server.script(poll("/w/1"), Reply(200, {}, b"pending"), DONE)
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.content == b"pending":
+            response.status_code = 303
+            response.headers.update({"Location": "/w/2", "Retry-After": "5"})
+
+    with kind(policy=FAST.replace(clock=clock)) as session:
+        assert session.post(server.url, hooks={"response": hook}).text == "done"
+    assert server.asked == ["POST /", "GET /w/1", "GET /w/2"]
+    assert clock.slept[-1] == 5
+
+
+# a response without .request
+
+
+def made(status: int, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response._content, response.url = status, b"made", "http://host.test/"
+    response.headers.update({key.replace("_", "-"): value for key, value in headers.items()})
+    return response
+
+
+class Making(HTTPAdapter):
+    """As adapters that tests write."""
+
+    def __init__(self, *replies: requests.Response) -> None:
+        super().__init__()
+        self.replies = list(replies)
+
+    def send(self, request: Any, **_: Any) -> requests.Response:  # type: ignore[override]
+        return self.replies.pop(0)
+
+
+@pytest.mark.parametrize("status", [200, 304, 404, 429, 502, 503])
+@kinds
+def test_P7_without_a_request_of_an_adapter(kind: Callable[..., PollingMixin], status: int) -> None:
+    with kind(policy=FAST) as session:
+        session.mount("http://", Making(*[made(status)] * 3))
+        assert session.get("http://host.test/").content == b"made"
+        assert session.post("http://host.test/", allow_redirects=False).content == b"made"
+        assert session.begin("GET", "http://host.test/").result().content == b"made"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@kinds
+def test_P7_without_a_request_it_is_asked_again_too(
+    kind: Callable[..., PollingMixin], status: int, clock: FakeClock
+) -> None:
+    for how in ("get", "begin"):
+        clock.slept.clear()
+        with kind(policy=FAST.replace(clock=clock)) as session:
+            session.mount("http://", Making(made(status, Retry_After="5"), made(200)))
+            if how == "get":
+                response = session.get("http://host.test/")
+            else:
+                response = session.begin("GET", "http://host.test/").result()
+            assert response.status_code == 200
+        assert clock.slept == [5]
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+@pytest.mark.parametrize("replaced", ["/start", "/w"])
+def test_P7_without_a_request_of_a_hook(
+    server: Server, connect: Open, status: int, replaced: str
+) -> None:
+    def hook(response: requests.Response, **_: Any) -> requests.Response | None:
+        if not response.url.endswith(replaced):
+            return None
+        response.close()
+        return made(status)
+
+    server.script(poll("/w"), poll("/w"), DONE)
+    response = connect(FAST).post(server.url + "/start", hooks={"response": hook})
+    assert (response.status_code, response.content) == (status, b"made")
+    assert len(server.seen) == (1 if replaced == "/start" else 2)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("replaced", ["/start", "/w"])
+@kinds
+def test_P7_without_a_request_of_a_hook_of_a_job(
+    server: Server, kind: Callable[..., PollingMixin], status: int, replaced: str
+) -> None:
+    def hook(response: requests.Response, **_: Any) -> requests.Response | None:
+        if not response.url.endswith(replaced):
+            return None
+        response.close()
+        return made(status)
+
+    server.script(poll("/w"), poll("/w"), DONE)
+    with kind(policy=FAST) as session:
+        poller = session.begin("POST", server.url + "/start", hooks={"response": hook})
+        assert poller.result().status_code == status
+        assert poller.exception() is None
+    assert len(server.seen) == (1 if replaced == "/start" else 2)
+
+
+# each answer is unread
+
+
+def to(location: str, status: int = 302, body: bytes = b"body") -> Reply:
+    return Reply(status, {**DATE, "Location": location}, body)
+
+
+@pytest.mark.parametrize("polls", [False, True])
+@pytest.mark.parametrize("chain", [["/end"], ["/a", "/end"], ["/a", "/a", "/b", "/end"]])
+def test_P7_each_answer_is_unread(
+    server: Server, connect: Open, chain: list[str], polls: bool
+) -> None:
+    """What a hook reads of it, it reads from the connection."""
+
+    def read(session: requests.Session, hops: list[Reply]) -> list[tuple[bool, bytes]]:
+        found: list[tuple[bool, bytes]] = []
+
+        def hook(response: requests.Response, **_: Any) -> None:
+            found.append((response._content is False, response.raw.read()))
+
+        server.script(*hops, Reply(200, DATE, b"the end"))
+        session.post(server.url, hooks={"response": hook})
+        return found
+
+    with requests.Session() as stock:
+        expected = read(stock, [to(location) for location in chain])
+    hops = [poll(path)._replace(body=b"body") if polls else to(path) for path in chain]
+    assert read(connect(FAST), hops) == expected
+
+
+def test_P7_reading_is_left_to_the_hook(server: Server, connect: Open) -> None:
+    """What a hook has read with ``content`` stays readable for the caller."""
+    found: list[bytes] = []
+    server.script(poll("/w"), Reply(303, {"Location": "/w", "Retry-After": "0"}, b"40 %"), DONE)
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        found.append(response.content)
+
+    assert connect(FAST).post(server.url, hooks={"response": hook}).content == b"done"
+    assert found == [b"", b"40 %", b"done"]
+
+
+class Handshake(AuthBase):
+    """Answers a 401 as requests_ntlm does: two more requests on the same connection, and a look
+    into the unread response of the first for its socket."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.register_hook("response", self.answer)
+        return request
+
+    def answer(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        if response.status_code != 401 or "Authorization" in response.request.headers:
+            return response
+        assert response.raw._fp.fp.raw is not None  # it would be None in a body that was read
+        challenged = self.ask(response, "negotiate", {**kwargs, "stream": False})
+        assert challenged.status_code == 401
+        answered = self.ask(challenged, "response", kwargs)
+        answered.history.extend([response, challenged])
+        return answered
+
+    def ask(
+        self, response: requests.Response, step: str, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        _ = response.content
+        response.raw.release_conn()
+        request = response.request.copy()
+        request.headers["Authorization"] = f"{step} {response.headers['WWW-Authenticate']}"
+        return response.connection.send(request, **kwargs)
+
+
+class Asking:
+    """A server that asks for that handshake before each of its answers."""
+
+    def __init__(self, server: Server, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.asked: list[str] = []
+        server.answer = self.answer
+
+    def answer(self, seen: Any) -> Reply:
+        step = seen.headers.get("Authorization", "")
+        if step != "response second":
+            name = "second" if step == "negotiate first" else "first"
+            return Reply(401, {**DATE, "WWW-Authenticate": name}, b"who are you?")
+        self.asked.append(f"{seen.method} {seen.path} {seen.body.decode()}".strip())
+        return self.replies.pop(0)
+
+
+def end(body: bytes = b"done") -> Reply:
+    return Reply(200, DATE, body)
+
+
+def test_P7_a_handshake_without_polls(server: Server, connect: Open) -> None:
+    records = []
+    with requests.Session() as stock:
+        for session in (stock, connect(FAST)):
+            Asking(server, to("/x", 307), end())
+            records.append(
+                record(server, lambda: session.put(server.url, data=b"body", auth=Handshake()))  # noqa: B023
+            )
+    assert records[0] == records[1]
+    assert records[0]["connections"] == 1
+
+
+def test_P7_a_handshake_in_a_job(server: Server, connect: Open, clock: FakeClock) -> None:
+    asking = Asking(server, poll("/w/1", "5"), poll("/w/2", "6"), poll("/w/2", "7"), end())
+    session = connect(FAST.replace(clock=clock))
+    response = session.post(server.url, data=b"body", auth=Handshake())
+    assert response.text == "done"
+    assert asking.asked == ["POST / body", "GET /w/1", "GET /w/2", "GET /w/2"]
+    assert clock.slept == [5, 6, 7]
+    assert server.connections == 1
+
+
+@kinds
+def test_P7_a_handshake_in_a_job_that_is_polled_by_hand(
+    server: Server, clock: FakeClock, kind: Callable[..., PollingMixin]
+) -> None:
+    asking = Asking(server, poll("/w/1", "5"), poll("/w/2", "6"), end())
+    with kind(policy=FAST.replace(clock=clock)) as session:
+        poller = session.begin("POST", server.url, data=b"body", auth=Handshake())
+        assert poller.result().text == "done"
+    assert asking.asked == ["POST / body", "GET /w/1", "GET /w/2"]
+    assert clock.slept == [5, 6]
+
+
+@pytest.mark.parametrize("unseen", [again("5"), again("5", 503)])
+def test_P4_what_a_handshake_brings_back_is_asked_again(
+    server: Server, connect: Open, clock: FakeClock, unseen: Reply
+) -> None:
+    """A refusal that a hook has got for us is one, and waited for once."""
+    asking = Asking(server, poll("/w", "1"), unseen, poll("/w", "2"), end())
+    session = connect(FAST.replace(clock=clock))
+    assert session.post(server.url, auth=Handshake()).text == "done"
+    assert asking.asked == ["POST /", "GET /w", "GET /w", "GET /w"]
+    assert clock.slept == [1, 5, 2]
+
+
+def test_P4_a_failure_that_a_handshake_brings_back(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    asking = Asking(server, poll("/w", "1"), Reply(502), poll("/w", "2"), end())
+    session = connect(FAST.replace(clock=clock, backoff_factor=5))
+    assert session.post(server.url, auth=Handshake()).text == "done"
+    assert asking.asked == ["POST /", "GET /w", "GET /w", "GET /w"]
+    assert clock.slept == [1, 5, 2]
+
+
+# what a hook does besides
+
+
+def test_P4_P9_a_request_that_a_hook_sends_is_a_call_of_its_own(
+    server: Server, elsewhere: Server, connect: Open, clock: FakeClock
+) -> None:
+    """By the session, and by the adapter's side door too."""
+    server.script(poll("/w", "1"), poll("/w", "1"), DONE)
+    elsewhere.script(again("5"), poll("/side", "7"), DONE)
+    session = connect(FAST.replace(clock=clock))
+    found: list[str] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.url.endswith("/w") and not found:
+            found.append(session.get(elsewhere.url).text)
+
+    assert session.post(server.url, hooks={"response": hook}).text == "done"
+    assert found == ["done"]
+    assert [seconds for seconds in clock.slept if seconds] == [1, 5, 7]  # then it is due
+
+
+def test_P7_hooks_get_what_requests_gives_them(server: Server, connect: Open) -> None:
+    """The arguments of the request, for who sends one like it."""
+    given: list[dict[str, Any]] = []
+
+    def hook(response: requests.Response, **kwargs: Any) -> None:
+        given.append({key: kwargs.get(key) for key in ("stream", "timeout", "verify", "cert")})
+
+    options: dict[str, Any] = {"stream": True, "timeout": 5, "verify": False}
+    with requests.Session() as stock:
+        server.script(to("/a"), to("/b"), DONE)
+        stock.get(server.url, hooks={"response": hook}, **options).close()
+    expected = list(given)
+    given.clear()
+    server.script(poll("/a"), poll("/b"), DONE)
+    connect(FAST).get(server.url, hooks={"response": hook}, **options).close()
+    assert given == expected

@@ -1,0 +1,485 @@
+"""Whatever ends a call, and wherever: the job is where the server said, and due when it said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from polling_adapter import Poller, PollingAdapter, PollingPolicy, PollingSession, Wait
+
+from ..conftest import MixedSession, Open, mixed_in, polling_session
+from ..fake_clock import FakeClock
+from ..server import DONE, Reply, Seen, Server, again, poll
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+class CtrlC(BaseException):
+    """As KeyboardInterrupt, which no test should leave to pytest."""
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    """As a hook or as ``on_wait``."""
+
+    def code_of_the_caller(told: Wait | requests.Response, **_: Any) -> None:
+        if isinstance(told, requests.Response):
+            told.close()  # or its connection stays open for as long as the error is there
+        raise error
+
+    return code_of_the_caller
+
+
+def boom(told: Wait | requests.Response, **_: Any) -> None:
+    raising(ValueError("the caller's own"))(told)
+
+
+kinds = pytest.mark.parametrize("kind", [ValueError, CtrlC])
+wheres = pytest.mark.parametrize("where", ["on_wait", "hook"])
+
+
+# P6: what has been started is never started again
+
+breaks = pytest.mark.parametrize(
+    ("location", "on_wait", "hook"),
+    [
+        ("ftp://127.0.0.1/work", None, None),
+        ("http://[", None, None),
+        ("/\xff\xfe", None, None),
+        ("http://127.0.0.1:99999/work", None, None),
+        ("/work", boom, None),
+        ("/work", None, boom),
+    ],
+    ids=["leads nowhere", "unreadable", "no text", "no port", "on_wait raises", "hook raises"],
+)
+
+
+def started_once(server: Server, location: str, status: int = 303) -> None:
+    server.answer = lambda seen: poll(location, status=status) if seen.path == "/start" else DONE
+
+
+def goes_on(session: PollingSession, token: str | None) -> None:
+    """By its token, where it has one."""
+    if token is not None:
+        session.resume(token).exception()
+
+
+def token_of(poller: Poller) -> str | None:
+    try:
+        return poller.continuation_token()
+    except ValueError:
+        return None
+
+
+@breaks
+def test_P6_the_token_of_a_poller_never_starts_the_work_again(
+    server: Server, location: str, on_wait: Any, hook: Any
+) -> None:
+    started_once(server, location)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin(
+            "POST",
+            f"{server.url}/start",
+            polling=FAST.replace(on_wait=on_wait),
+            hooks={"response": hook} if hook else None,
+        )
+        assert poller.exception() is not None
+        goes_on(session, token_of(poller))
+    assert [asked for asked in server.asked if "/start" in asked] == ["POST /start"]
+    if location == "/work":
+        assert server.asked == ["POST /start", "GET /work"]
+
+
+@breaks
+def test_P6_the_token_of_an_error_never_starts_the_work_again(
+    server: Server, connect: Open, location: str, on_wait: Any, hook: Any
+) -> None:
+    started_once(server, location)
+    session = connect(FAST.replace(on_wait=on_wait))
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        session.post(f"{server.url}/start", hooks={"response": hook} if hook else None)
+    with PollingSession(policy=FAST) as other:
+        goes_on(other, getattr(caught.value, "continuation_token", None))
+    assert [asked for asked in server.asked if "/start" in asked] == ["POST /start"]
+
+
+@kinds
+def test_P6_what_on_wait_raises_says_where_the_job_is(
+    server: Server, connect: Open, kind: type[BaseException]
+) -> None:
+    started_once(server, "/work")
+    session = connect(FAST.replace(on_wait=raising(kind())))
+    with pytest.raises(kind) as caught:
+        session.post(f"{server.url}/start")
+    found: Any = caught.value
+    with PollingSession(policy=FAST) as other:
+        assert other.resume(found.continuation_token).result().text == "done"
+    assert server.asked == ["POST /start", "GET /work"]
+
+
+@kinds
+@pytest.mark.parametrize("open_session", [polling_session, mixed_in])
+def test_P6_what_a_hook_raises_says_where_the_job_is(
+    server: Server, open_session: Open, kind: type[BaseException]
+) -> None:
+    started_once(server, "/work")
+    with open_session(FAST) as session, PollingSession(policy=FAST) as other:
+        with pytest.raises(kind) as caught:
+            session.post(f"{server.url}/start", hooks={"response": raising(kind())})
+        found: Any = caught.value
+        assert other.resume(found.continuation_token).result().text == "done"
+    assert server.asked == ["POST /start", "GET /work"]
+
+
+@wheres
+def test_P6_a_begin_that_is_interrupted_says_where_the_job_is(server: Server, where: str) -> None:
+    started_once(server, "/work")
+    interrupt = raising(CtrlC())
+    with PollingSession(policy=FAST) as session:
+        with pytest.raises(CtrlC) as caught:
+            session.begin(
+                "POST",
+                f"{server.url}/start",
+                polling=FAST.replace(on_wait=interrupt if where == "on_wait" else None),
+                hooks={"response": interrupt} if where == "hook" else None,
+            )
+        found: Any = caught.value
+        assert session.resume(found.continuation_token).result().text == "done"
+    assert server.asked == ["POST /start", "GET /work"]
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+def test_P6_a_start_that_was_answered_is_not_sent_again(server: Server, status: int) -> None:
+    """A hook that raises does not take the answer back."""
+    server.script(Reply(status))
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", f"{server.url}/start", hooks={"response": boom})
+        assert isinstance(poller.exception(), ValueError)
+        goes_on(session, token_of(poller))
+    assert server.asked == ["POST /start"]
+
+
+@kinds
+def test_P1_a_refused_start_is_sent_again_when_it_is_due(
+    server: Server, connect: Open, clock: FakeClock, kind: type[BaseException]
+) -> None:
+    """Nothing was started by it, so its token may."""
+    server.script(again("60"), DONE)
+    with pytest.raises(kind) as caught:
+        connect(FAST.replace(clock=clock, on_wait=raising(kind()))).post(f"{server.url}/start")
+    found: Any = caught.value
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        resumed = session.resume(found.continuation_token)
+        assert not resumed.poll()
+        assert resumed.wait_seconds == pytest.approx(60, abs=0.01)
+        assert resumed.result().text == "done"
+    assert server.asked == ["POST /start"] * 2
+
+
+# P1: never early, whatever ended the step before
+
+
+class Minute:
+    """Each poll leads to another address, in a minute."""
+
+    def __init__(self, server: Server, clock: FakeClock) -> None:
+        self.at: list[tuple[str, float]] = []
+        self.clock = clock
+        self.began = clock.now
+        server.answer = self.answer
+
+    def answer(self, seen: Seen) -> Reply:
+        self.at.append((f"{seen.method} {seen.path}", round(self.clock.now - self.began)))
+        return poll(f"/w/{len(self.at)}", "60") if len(self.at) < 4 else DONE
+
+
+def in_time_and_in_order(minute: Minute, poller: Poller) -> None:
+    """Nothing before 120 s, and then GET /w/2, and so on."""
+    assert poller.poll() is False
+    assert minute.at == [("POST /", 0), ("GET /w/1", 60)]
+    assert poller.result().text == "done"
+    assert minute.at[2:] == [("GET /w/2", 120), ("GET /w/3", 180)]
+
+
+def in_second_wait(error: BaseException) -> Callable[[Wait], None]:
+    def tell(wait: Wait) -> None:
+        if wait.number == 2:
+            raise error
+
+    return tell
+
+
+def at_first_poll(error: BaseException) -> Callable[..., None]:
+    """Once."""
+    errors = [error]
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.url.endswith("/w/1") and errors:
+            response.close()
+            raise errors.pop()
+
+    return hook
+
+
+def options(where: str, policy: PollingPolicy, error: BaseException) -> dict[str, Any]:
+    """Those of a call that is ended by ``error`` at its first poll."""
+    if where == "hook":
+        return {"hooks": {"response": at_first_poll(error)}}
+    return {"polling": policy.replace(on_wait=in_second_wait(error))}
+
+
+@kinds
+@wheres
+def test_P1_the_token_of_a_call_that_was_ended(
+    server: Server, connect: Open, clock: FakeClock, kind: type[BaseException], where: str
+) -> None:
+    minute = Minute(server, clock)
+    policy = FAST.replace(clock=clock)
+    given = options(where, policy, kind())
+    session = connect(given.pop("polling", policy))
+    with pytest.raises(kind) as caught:
+        session.post(server.url, **given)
+    found: Any = caught.value
+    with PollingSession(policy=policy) as other:
+        in_time_and_in_order(minute, other.resume(found.continuation_token))
+
+
+@wheres
+@pytest.mark.parametrize("how", ["itself", "by its token"])
+def test_P1_a_poller_that_was_interrupted_goes_on(
+    server: Server, clock: FakeClock, where: str, how: str
+) -> None:
+    minute = Minute(server, clock)
+    policy = FAST.replace(clock=clock)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", server.url, **options(where, policy, CtrlC()))
+        clock.now += 60
+        with pytest.raises(CtrlC):
+            poller.poll()
+        assert not poller.done()
+        if how == "by its token":
+            poller = session.resume(poller.continuation_token())
+        in_time_and_in_order(minute, poller)
+
+
+@wheres
+def test_P1_the_token_of_a_poller_that_ended(server: Server, clock: FakeClock, where: str) -> None:
+    minute = Minute(server, clock)
+    error = requests.ConnectionError("the dashboard is down")
+    policy = FAST.replace(clock=clock)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", server.url, **options(where, policy, error))
+        clock.now += 60
+        assert poller.poll()
+        assert poller.exception() is error
+        in_time_and_in_order(minute, session.resume(poller.continuation_token()))
+
+
+def test_P1_a_wait_that_was_interrupted_goes_on(server: Server, clock: FakeClock) -> None:
+    """Ctrl-C in the middle of a sleep: what is left of it is left."""
+
+    class Interrupted(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            if len(self.slept) == 1:
+                self.now += 20
+                self.slept.append(20)
+                raise CtrlC
+            super().sleep(seconds)
+
+    clock = Interrupted()
+    minute = Minute(server, clock)
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        poller = session.begin("POST", server.url)
+        with pytest.raises(CtrlC):
+            poller.result()
+        assert poller.wait_seconds == pytest.approx(40)
+        in_time_and_in_order(minute, poller)
+
+
+@pytest.mark.parametrize("refused", [again("60"), again("60", 503), Reply(502)])
+def test_P1_an_answer_that_is_asked_again_is_not_asked_at_once(
+    server: Server, clock: FakeClock, refused: Reply
+) -> None:
+    server.script(poll("/w"), refused, DONE)
+    policy = FAST.replace(clock=clock, backoff_factor=60, backoff_max=60)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin(
+            "POST", server.url, polling=policy.replace(on_wait=in_second_wait(CtrlC()))
+        )
+        with pytest.raises(CtrlC):
+            poller.poll()
+        assert poller.poll() is False
+        resumed = session.resume(poller.continuation_token())
+        assert resumed.poll() is False
+        assert resumed.wait_seconds == pytest.approx(60, abs=0.01)
+    assert server.asked == ["POST /", "GET /w"]
+
+
+def test_P1_an_override_that_raises_makes_nothing_early(server: Server, clock: FakeClock) -> None:
+    """Where the next request cannot even be made, the server has asked to wait all the same."""
+    minute = Minute(server, clock)
+
+    class Signing(PollingSession):
+        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+            if prepared_request.url.endswith("/w/2"):
+                raise ValueError("no key")
+
+    policy = FAST.replace(clock=clock)
+    with Signing(policy=policy) as session, PollingSession(policy=policy) as other:
+        with pytest.raises(ValueError, match="no key") as caught:
+            session.post(server.url)
+        found: Any = caught.value
+        other.resume(found.continuation_token).exception()
+    assert [asked for asked, _ in minute.at].count("POST /") == 1
+    assert all(at >= 120 for _, at in minute.at[2:])
+
+
+# P1: poll() never waits
+
+
+def test_poll_never_waits_after_an_interruption(
+    server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> requests.Response:
+        raise CtrlC
+
+    server.script(poll("/w", "1"), again("600"), DONE)
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        poller = session.resume(session.begin("POST", server.url).continuation_token())
+        clock.now += 1
+        with monkeypatch.context() as patch:
+            patch.setattr(HTTPAdapter, "send", interrupted)
+            with pytest.raises(CtrlC):
+                poller.poll()
+        assert poller.poll() is False
+        assert clock.slept == []
+        assert poller.wait_seconds == pytest.approx(600)
+    assert server.asked == ["POST /", "GET /w"]
+
+
+@pytest.mark.parametrize("how", ["begun", "resumed"])
+def test_a_poll_that_is_interrupted_while_it_is_sent_is_sent_again(
+    server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    real = HTTPAdapter.send
+
+    def interrupted(*args: Any, **kwargs: Any) -> requests.Response:
+        real(*args, **kwargs).close()
+        raise CtrlC
+
+    server.script(poll("/w", "1"), poll("/w", "1"), DONE)
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        poller = session.begin("POST", server.url)
+        if how == "resumed":
+            poller = session.resume(poller.continuation_token())
+        clock.now += 1
+        with monkeypatch.context() as patch:
+            patch.setattr(HTTPAdapter, "send", interrupted)
+            with pytest.raises(CtrlC):
+                poller.poll()
+        assert poller.result().text == "done"
+    assert server.asked == ["POST /", "GET /w", "GET /w"]
+
+
+# P8: nothing is sent after the end
+
+
+@pytest.mark.parametrize("how", ["begun", "resumed", "resumed with a policy"])
+@pytest.mark.parametrize("ask", ["poll", "result"])
+def test_P8_nothing_is_sent_after_total_timeout(
+    server: Server, clock: FakeClock, how: str, ask: str
+) -> None:
+    server.script(poll("/w", "5"))
+    policy = FAST.replace(clock=clock, total_timeout=60)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", server.url)
+        if how != "begun":
+            given = {"polling": policy} if "policy" in how else {}
+            poller = session.resume(poller.continuation_token(), **given)
+        clock.now += 7200
+        if ask == "poll":
+            assert poller.poll()
+        with pytest.raises(requests.Timeout):
+            poller.result()
+        assert token_of(poller) is not None
+    assert server.asked == ["POST /"]
+
+
+# P1: nothing of ours goes as an exception through what stands between
+
+
+class Retrying(requests.Session):
+    """Sends again after any exception, as many wrappers do."""
+
+    def send(self, request: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        try:
+            return super().send(request, **kwargs)
+        except Exception:
+            return super().send(request, **kwargs)
+
+
+class RetryingPolling(MixedSession, Retrying):
+    pass
+
+
+@pytest.mark.parametrize("how", ["begin", "post"])
+@pytest.mark.parametrize("ours", [True, False], ids=["our adapter", "stock adapter"])
+def test_P1_through_a_session_that_retries(
+    server: Server, clock: FakeClock, how: str, ours: bool
+) -> None:
+    at: list[tuple[str, float]] = []
+    replies = [again("60"), poll("/w", "60"), again("60"), Reply(502), poll("/w", "60"), DONE]
+
+    def answer(seen: Seen) -> Reply:
+        at.append((f"{seen.method} {seen.path}", clock.now - 1000))
+        return replies[len(at) - 1]
+
+    server.answer = answer
+    policy = FAST.replace(clock=clock, backoff_factor=60, backoff_max=60)
+    with RetryingPolling(policy=policy) as session:
+        if ours:
+            session.mount("http://", PollingAdapter(policy=policy))
+        if how == "begin":
+            assert session.begin("POST", server.url).result().text == "done"
+        else:
+            assert session.post(server.url).text == "done"
+    assert at == [
+        ("POST /", 0),
+        ("POST /", 60),
+        *[("GET /w", seconds) for seconds in (120, 180, 240, 300)],
+    ]
+
+
+def test_nothing_of_ours_is_raised_through_what_stands_between(
+    server: Server, clock: FakeClock
+) -> None:
+    """What is not there yet is a value."""
+    raised: list[BaseException] = []
+
+    class Watching(requests.Session):
+        def send(self, request: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            try:
+                return super().send(request, **kwargs)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+    class Watched(MixedSession, Watching):
+        pass
+
+    class WatchedAdapter(HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            try:
+                return super().send(*args, **kwargs)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+    server.script(again("60"), poll("/w", "60"), again("60"), Reply(502), poll("/w", "60"), DONE)
+    with Watched(policy=FAST.replace(clock=clock)) as session:
+        session.mount("http://", WatchedAdapter())
+        assert session.begin("POST", server.url).result().text == "done"
+    assert raised == []
