@@ -5,12 +5,19 @@ from ._install import install, installed, uninstall
 from ._rules.retry_after import parse_retry_after
 from ._version import __version__
 from .adapter import PollingAdapter, PollingAdapterMixin
-from .exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from .exceptions import (
+    OutageTooLong,
+    PollingError,
+    PollingTimeout,
+    RetryAfterTooLong,
+    TooManyPolls,
+)
 from .policy import PollingPolicy, Wait
 from .poller import Poller
 from .session import PollingMixin, PollingSession
 
 __all__ = [
+    "OutageTooLong",
     "Poller",
     "PollingAdapter",
     "PollingAdapterMixin",

@@ -6,7 +6,8 @@
     └── PollingError
         ├── PollingTimeout      (also requests.Timeout and TimeoutError)
         ├── TooManyPolls        (also requests.TooManyRedirects)
-        └── RetryAfterTooLong
+        ├── RetryAfterTooLong
+        └── OutageTooLong       (also requests.ConnectionError and requests.Timeout)
 """
 
 from __future__ import annotations
@@ -55,4 +56,13 @@ class TooManyPolls(PollingError, requests.TooManyRedirects):
 
 
 class RetryAfterTooLong(PollingError):
-    """The server asks to wait longer than ``retry_after_max``."""
+    """The server asks to wait longer than ``retry_after_max``: ``seconds`` from the answer on."""
+
+    def __init__(self, *args: Any, seconds: float = 0.0, **kwargs: Any) -> None:
+        self.seconds = seconds
+        super().__init__(*args, **kwargs)
+
+
+class OutageTooLong(PollingError, requests.ConnectionError, requests.Timeout):
+    """Polls have failed in a row for longer than ``outage_max``, or more often than
+    ``poll_failures``; ``__cause__`` is what requests raised the last time."""

@@ -15,6 +15,7 @@ from .clock import Clock, SystemClock
 class Wait:
     """A wait that is about to begin, as ``on_wait`` sees it.
 
+    :param job: the URL that the job began at.
     :param url: the URL that is asked next.
     :param seconds: how long the wait lasts, jitter included.
     :param reason: why, in words.
@@ -23,6 +24,7 @@ class Wait:
     :param response: the :class:`requests.Response` that asks to wait; None after an error.
     """
 
+    job: str
     url: str
     seconds: float
     reason: str
@@ -37,17 +39,27 @@ class PollingPolicy:
 
     :param total_timeout: the whole call, waits and requests together. A wait that would end past
         it raises :exc:`PollingTimeout` at once, unslept.
+    :param poll_timeout: how long a poll may take to answer (to connect, and each read), where the
+        caller gave no ``timeout=``; it doubles with each failed poll in a row. Never for the
+        request that starts the work, never for the body of a streamed result.
     :param max_polls: polls in one call; then :exc:`TooManyPolls`.
     :param retry_after_max: the longest Retry-After accepted; a longer one raises
-        :exc:`RetryAfterTooLong` at once, unslept. The default is urllib3's.
+        :exc:`RetryAfterTooLong` at once, unslept, whatever ``total_timeout`` says. The default is
+        urllib3's.
     :param min_wait: the shortest wait, so that ``Retry-After: 0`` cannot hammer a server.
     :param jitter: random extra, up to this fraction of the wait. It only ever adds.
-    :param backoff_factor: the first wait where the server names no usable time; it doubles.
+    :param backoff_factor: the first wait where the server names no usable time, after a failed
+        poll, and from the second refusal in a row on (then at least as long as asked); it doubles.
     :param backoff_max: the longest such wait.
     :param retry_statuses: answers that are asked again when they carry Retry-After.
     :param retry_methods: methods that are asked again; None: any.
-    :param poll_failures: failed polls in a row survived: connection error, timeout,
-        500, 502, 503, 504.
+    :param failure_statuses: answers to a poll that are failed polls, to be asked again; 429 and
+        503 without Retry-After. 500 says that the server is there and fails: five in a row are the
+        answer.
+    :param poll_failures: failed polls in a row survived: no connection, no answer in time, an
+        answer cut short, or one of ``failure_statuses``; None: as many as fit into ``outage_max``.
+    :param outage_max: seconds for which polls may fail in a row. Over by a status, that response is
+        returned; over by an error, :exc:`OutageTooLong` is raised.
     :param on_wait: called with a :class:`Wait` before each wait.
     :param clock: ``monotonic()``, ``time()`` and ``sleep(seconds)``.
     :raises TypeError: a value of the wrong type, or an unknown field.
@@ -55,6 +67,7 @@ class PollingPolicy:
     """
 
     total_timeout: float | None = 3600
+    poll_timeout: float | None = 60
     max_polls: int | None = None
     retry_after_max: float | None = 21600
     min_wait: float = 0.1
@@ -63,17 +76,23 @@ class PollingPolicy:
     backoff_max: float = 30
     retry_statuses: frozenset[int] = frozenset({429, 503})
     retry_methods: frozenset[str] | None = None
-    poll_failures: int = 5
+    failure_statuses: frozenset[int] = frozenset(
+        {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530}
+    )
+    poll_failures: int | None = None
+    outage_max: float | None = 600
     on_wait: Callable[[Wait], object] | None = None
     clock: Clock = SystemClock()
 
     def __post_init__(self) -> None:
-        for name in ("total_timeout", "retry_after_max"):
+        for name in ("total_timeout", "retry_after_max", "poll_timeout", "outage_max"):
             self._check_number(name, optional=True)
         for name in ("min_wait", "jitter", "backoff_factor", "backoff_max"):
             self._check_number(name)
         self._check_count("max_polls", optional=True)
-        self._check_count("poll_failures")
+        self._check_count("poll_failures", optional=True)
+        if self.poll_timeout == 0:
+            raise self._refused("poll_timeout", "more than 0 seconds, or None", ValueError)
         if self.retry_after_max is not None and self.min_wait > self.retry_after_max:
             raise ValueError(
                 f"min_wait={self.min_wait!r} is longer than "
@@ -85,7 +104,8 @@ class PollingPolicy:
         if isinstance(self.clock, type) or not all(hasattr(self.clock, name) for name in needed):
             accepted = "an object, not a class, with monotonic(), time() and sleep()"
             raise self._refused("clock", accepted, TypeError)
-        self._freeze("retry_statuses", _statuses(self._items("retry_statuses", int)))
+        for name in ("retry_statuses", "failure_statuses"):
+            self._freeze(name, _statuses(name, self._items(name, int)))
         if self.retry_methods is not None:
             methods = self._items("retry_methods", str)
             self._freeze("retry_methods", frozenset(method.upper() for method in methods))
@@ -143,11 +163,11 @@ class PollingPolicy:
         return kind(f"{name}={getattr(self, name)!r} is not accepted: it takes {accepted}")
 
 
-def _statuses(statuses: frozenset[int]) -> frozenset[int]:
+def _statuses(name: str, statuses: frozenset[int]) -> frozenset[int]:
     for status in statuses:
         # A success is an answer and a redirect is followed: only refusals can be asked again.
         if not 400 <= status <= 599:
-            raise ValueError(f"retry_statuses has {status!r}: it takes statuses of 400..599")
+            raise ValueError(f"{name} has {status!r}: it takes statuses of 400..599")
     return statuses
 
 

@@ -121,7 +121,8 @@ class Poller:
         started = now - token.elapsed
         deadline = None if total is None else started + total
         progress = Progress(started, deadline, polls=token.polls, counted=token.counted)
-        due = Due(now + max(0.0, token.due - clock.time()), "resumed", jitter=False)
+        wait = max(0.0, token.due - clock.time())
+        due = Due(now + wait, "resumed", asked=wait, jitter=False)
         first = Unprepared(token.method, token.url, _as_redirected(session, token, kwargs))
         poller = cls(session, Call(chosen, Job(progress, due, first), origin=token.origin))
         poller._check_limits(due, first)
@@ -371,13 +372,14 @@ class Poller:
             self._outcome = _without_frames(error)
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
+        token = self._call.token()
         raise PollingTimeout(
             f"no result within timeout={timeout} s: {printable(self.url)} is due in "
             f"{self.wait_seconds:.3f} s, after {self.polls} polls; the job goes on, ask again",
             url=self.url,
             polls=self.polls,
             elapsed=self._call.elapsed,
-            continuation_token=self.continuation_token(),
+            continuation_token=None if token is None else str(token),
         )
 
 

@@ -22,6 +22,8 @@ import urllib3
 from requests.exceptions import UnrewindableBodyError
 
 from polling_adapter import (
+    OutageTooLong,
+    PollingAdapter,
     PollingError,
     PollingPolicy,
     PollingSession,
@@ -33,7 +35,7 @@ from polling_adapter import (
 
 from .conftest import Open
 from .fake_clock import FakeClock
-from .server import DONE, RESET, Reply, Server, again, poll
+from .server import DONE, RESET, Reply, Seen, Server, again, poll
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -182,7 +184,7 @@ def test_P4_a_body_that_cannot_be_rewound_is_said_before_any_wait(
 def test_P5_without_redirects_the_first_is_returned_at_once(
     server: Server, connect: Open, clock: FakeClock
 ) -> None:
-    server.script(Reply(303, {"Location": "/work", "Retry-After": "86400"}, b"soon"))
+    server.script(Reply(303, {"Location": "/work", "Retry-After": "20000"}, b"soon"))
     response = connect(FAST.replace(clock=clock)).post(server.url, allow_redirects=False)
     assert (response.status_code, response.text) == (303, "soon")
     assert len(server.seen) == 1
@@ -224,15 +226,15 @@ def test_P1_P5_hop_by_hop(server: Server, connect: Open, clock: FakeClock) -> No
 def test_a_wait_too_long_that_has_gone_by_in_the_callers_hands(
     server: Server, connect: Open, clock: FakeClock
 ) -> None:
-    server.script(poll("/work", "86400"), DONE)
+    server.script(poll("/work", "20000"), DONE)
     session = connect(FAST.replace(clock=clock, total_timeout=3))
     response = session.post(server.url, allow_redirects=False)
     assert response.next is not None
     clock.now += 10
-    with pytest.raises(PollingTimeout, match="due in 86390 s"):
+    with pytest.raises(PollingTimeout, match="due in 19990 s"):
         session.send(response.next)
     assert len(server.seen) == 1
-    clock.now += 86390
+    clock.now += 19990
     assert session.send(response.next).text == "done"
 
 
@@ -316,7 +318,7 @@ def test_P6_whatever_ends_a_job_says_where_it_is(
     """A poll by PUT may not be sent again by itself, but the caller can."""
     server.script(poll("/work/1", status=307), poll("/work/2", status=307), breaks)
     with pytest.raises(error) as caught:
-        connect(FAST).put(server.url)
+        connect(FAST.replace(poll_failures=0)).put(server.url)
     found: Any = caught.value
     assert found.request.url == server.url + "/work/2"
     assert found.response.status_code in (307, 303, 200)
@@ -326,15 +328,15 @@ def test_P6_whatever_ends_a_job_says_where_it_is(
     assert server.asked[-1] == "PUT /work/2"
 
 
-def test_P6_failures_that_outlast_the_policy_are_those_of_requests(
-    server: Server, connect: Open
-) -> None:
+def test_P6_P8_failures_that_outlast_the_policy(server: Server, connect: Open) -> None:
     server.script(poll("/work"), RESET)
-    with pytest.raises(requests.ConnectionError) as caught:
+    with pytest.raises(OutageTooLong, match="outlasts poll_failures=2") as caught:
         connect(FAST.replace(poll_failures=2)).post(server.url)
     assert len(server.seen) == 4
-    assert isinstance(caught.value.__cause__, PollingError)
-    assert caught.value.__cause__.url == f"{server.url}/work"
+    assert isinstance(caught.value, (requests.ConnectionError, requests.Timeout))
+    assert type(caught.value.__cause__) is requests.ConnectionError
+    assert caught.value.url == f"{server.url}/work"
+    assert caught.value.continuation_token
     server.script(poll("/work"), Reply(502, {}, b"gone"))
     response = connect(FAST.replace(poll_failures=2)).post(server.url)
     assert (response.status_code, response.text) == (502, "gone")
@@ -504,7 +506,7 @@ def test_P8_nothing_is_asked_after_the_end(server: Server, connect: Open) -> Non
 
 
 def test_P8_a_wait_past_the_deadline_raises_unslept(server: Server, connect: Open) -> None:
-    server.script(poll("/work/1", "86400"))
+    server.script(poll("/work/1", "20000"))
     started = time.monotonic()
     with pytest.raises(requests.Timeout) as caught:
         connect(FAST.replace(total_timeout=3)).post(server.url)
@@ -535,12 +537,115 @@ def test_P8_retry_after_too_long(server: Server, connect: Open, clock: FakeClock
 @pytest.mark.parametrize("digits", ["9" * 400, "9" * 5000, "9" * 400 + ".5"])
 def test_P1_P8_a_wait_longer_than_any_number(server: Server, connect: Open, digits: str) -> None:
     server.script(poll("/work", digits))
-    with pytest.raises(RetryAfterTooLong) as caught:
-        connect(FAST.replace(total_timeout=None)).get(server.url)
-    assert len(server.seen) == 1
-    assert caught.value.continuation_token is not None
-    with pytest.raises(PollingTimeout):
-        connect(FAST).get(server.url)
+    for policy in (FAST.replace(total_timeout=None), FAST):
+        server.seen.clear()
+        with pytest.raises(RetryAfterTooLong) as caught:
+            connect(policy).get(server.url)
+        assert len(server.seen) == 1
+        assert caught.value.seconds > 1e300
+        assert caught.value.continuation_token is not None
+
+
+def test_P8_a_day_is_too_long_by_default(server: Server, connect: Open) -> None:
+    server.script(again("86400"))
+    with pytest.raises(RetryAfterTooLong, match="asks to wait 86400 s") as caught:
+        connect(PollingPolicy()).get(server.url)
+    assert caught.value.seconds == 86400
+
+
+# outages
+
+
+@pytest.mark.parametrize("status", [0, 408, 425, 429, 502, 503, 504, 520, 524, 530])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_P6_an_outage_of_ten_minutes_is_survived(
+    server: Server, connect: Open, clock: FakeClock, status: int, method: str
+) -> None:
+    """A deploy, whatever it looks like; also for polls that stay PUT or DELETE."""
+    begins = clock.now
+
+    def answer(seen: Seen) -> Reply:
+        if seen.path == "/start":
+            return poll("/work", "1", 303 if method == "POST" else 307)
+        down = begins + 1 <= clock.now < begins + 599
+        return (Reply(status) if status else RESET) if down else DONE
+
+    server.answer = answer
+    policy = PollingPolicy(clock=clock, jitter=0)
+    response = connect(policy).request(method, f"{server.url}/start", data=b"body")
+    assert response.text == "done"
+    assert 599 <= clock.now - begins < 640
+    assert len([seen for seen in server.seen if seen.path == "/start"]) == 1
+
+
+def test_P6_an_outage_is_over_by_a_status_or_by_an_error(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    policy = PollingPolicy(clock=clock, jitter=0)
+    server.script(poll("/work", "1"), Reply(502, {}, b"gone"))
+    began = clock.now
+    assert connect(policy).post(server.url).text == "gone"
+    assert 600 <= clock.now - began < 640
+    server.script(poll("/work", "1"), RESET)
+    with pytest.raises(OutageTooLong, match="outlasts outage_max=600"):
+        connect(policy).post(server.url)
+
+
+def test_P6_five_500_in_a_row_are_the_answer(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    policy = PollingPolicy(clock=clock, jitter=0)
+    five = [Reply(500)] * 4
+    server.script(poll("/work", "1"), *five, poll("/work", "1"), *five, Reply(502), *five, DONE)
+    assert connect(policy).post(server.url).text == "done"
+    server.script(poll("/work", "1"), Reply(500))
+    server.seen.clear()
+    assert connect(policy).post(server.url).status_code == 500
+    assert len(server.seen) == 6
+
+
+def test_P6_a_safe_request_that_was_put_off_may_fail(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    policy = PollingPolicy(clock=clock, jitter=0)
+    server.script(again("60", 503), Reply(502), RESET, again("1"), DONE)
+    assert connect(policy).get(server.url).text == "done"
+    server.seen.clear()
+    server.script(again("60", 503), Reply(502))
+    assert connect(policy).post(server.url).status_code == 502
+    assert len(server.seen) == 2
+
+
+def test_P6_an_error_page_that_is_cut_short_is_a_failed_poll(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    """It does not reset the count of those in a row."""
+
+    def cut_short() -> Iterator[bytes]:
+        yield b"no"
+        raise ConnectionAbortedError
+
+    server.script(poll("/work", "1"), Reply(404, {}, cut_short))
+    began = clock.now
+    with pytest.raises(OutageTooLong):
+        connect(PollingPolicy(clock=clock, jitter=0)).post(server.url)
+    assert 600 <= clock.now - began < 640
+    assert len(server.seen) < 40
+
+
+def test_P2_refusals_in_a_row_slow_down(server: Server, connect: Open, clock: FakeClock) -> None:
+    server.script(*[again("0")] * 6, again("9"), again("0"), poll("/work", "0"), again("0"), DONE)
+    connect(PollingPolicy(clock=clock, jitter=0)).get(server.url)
+    assert clock.slept == [0.1, 0.5, 1, 2, 4, 8, 16, 30, 0.1, 0.1]
+
+
+def test_P6_what_urllib3_gives_up_on_is_a_failed_poll(server: Server, clock: FakeClock) -> None:
+    policy = PollingPolicy(clock=clock, jitter=0)
+    with PollingSession(policy=policy) as session:
+        retries = urllib3.Retry(2, status_forcelist=[502])
+        session.mount("http://", PollingAdapter(policy=policy, max_retries=retries))
+        server.script(poll("/work", "1"), *[Reply(502)] * 7, DONE)
+        assert session.post(server.url).text == "done"
 
 
 def test_P8_nothing_is_asked_where_a_body_has_dripped_past_the_end(
@@ -678,7 +783,8 @@ def test_on_wait_sees_each_wait_before_it_begins(
     assert waits[1].response.json() == {"progress": 40}
     assert waits[1].reason == "303 with Retry-After: 2"
     assert waits[2].response is None
-    assert waits[2].reason == "ConnectionError, failed poll 1 of 5 in a row"
+    assert waits[2].reason == "ConnectionError, failed poll 1 in a row"
+    assert {wait.job for wait in waits} == {f"{server.url}/"}
 
 
 def test_the_log_tells_the_waits_and_no_secrets(

@@ -18,6 +18,8 @@ from .fake_clock import FakeClock
 NUMBERS = [
     "total_timeout",
     "retry_after_max",
+    "poll_timeout",
+    "outage_max",
     "min_wait",
     "jitter",
     "backoff_factor",
@@ -50,7 +52,7 @@ def test_counts(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["min_wait", "jitter", "backoff_factor", "backoff_max", "poll_failures"]
+    "name", ["min_wait", "jitter", "backoff_factor", "backoff_max", "failure_statuses"]
 )
 def test_what_has_no_none(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name}=None is not accepted"):
@@ -162,6 +164,6 @@ def test_repr_can_be_pasted(fields: dict[str, Any]) -> None:
 
 
 def test_a_wait_never_changes() -> None:
-    wait = Wait("http://x", 1.0, "303 with Retry-After: 1", 1, 0.5, None)
+    wait = Wait("http://x", "http://x/w", 1.0, "303 with Retry-After: 1", 1, 0.5, None)
     with pytest.raises(dataclasses.FrozenInstanceError):
         wait.seconds = 2  # type: ignore[misc]

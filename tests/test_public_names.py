@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 import polling_adapter
-from polling_adapter import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from polling_adapter import OutageTooLong, PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
 
 PACKAGE = Path(polling_adapter.__file__).parent
 
@@ -26,6 +26,7 @@ def imported_by(file: Path) -> set[str]:
 
 def test_the_public_names() -> None:
     assert polling_adapter.__all__ == [
+        "OutageTooLong",
         "Poller",
         "PollingAdapter",
         "PollingAdapterMixin",
@@ -94,3 +95,6 @@ def test_P8_all_errors_are_errors_of_requests() -> None:
     assert issubclass(PollingTimeout, requests.Timeout)
     assert issubclass(TooManyPolls, requests.TooManyRedirects)
     assert all(issubclass(error, PollingError) for error in (TooManyPolls, RetryAfterTooLong))
+    assert issubclass(OutageTooLong, PollingError)
+    assert issubclass(OutageTooLong, requests.ConnectionError)
+    assert issubclass(OutageTooLong, requests.Timeout)

@@ -28,7 +28,13 @@ from .._rules.progress import (
     retry_after,
 )
 from .._rules.token import Token
-from ..exceptions import PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from ..exceptions import (
+    OutageTooLong,
+    PollingError,
+    PollingTimeout,
+    RetryAfterTooLong,
+    TooManyPolls,
+)
 from ..policy import PollingPolicy, Wait
 from .body import release
 from .hooks import Hook, OwnedHooks, owned
@@ -42,7 +48,7 @@ _ERRORS: dict[Limit, type[PollingError]] = {
     "total_timeout": PollingTimeout,
     "max_polls": TooManyPolls,
     "retry_after_max": RetryAfterTooLong,
-    "poll_failures": PollingError,
+    "outage_max": OutageTooLong,
 }
 
 
@@ -102,7 +108,7 @@ def _upcoming(job: Job) -> Upcoming | None:
 
 def _resting(until: float) -> Due:
     """A wait whose reason was told, and whose limits were asked."""
-    return Due(until, "it was asked to wait", asked=False, jitter=False)
+    return Due(until, "it was asked to wait", jitter=False)
 
 
 class Call:
@@ -362,15 +368,20 @@ class Call:
             self.release(job.response)
         upcoming: Any = job.upcoming
         token = self.token()
+        how = f"resume with {upcoming.method} {printable(upcoming.url)}"
+        if token is None:
+            how = f"{upcoming.method} {printable(upcoming.url)} was sent and not answered: it is "
+            how += "unknown whether the work has begun"
+        more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         return _ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {job.progress.tally()}; "
-            f"resume with {upcoming.method} {printable(upcoming.url)}",
+            f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
             request=job.request,
             response=job.response,
             url=upcoming.url,
             polls=job.progress.polls,
             elapsed=self.elapsed,
             continuation_token=None if token is None else str(token.anew()),
+            **more,
         )
 
     def complete(self, error: BaseException) -> None:
@@ -396,5 +407,7 @@ class Call:
             logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
         if self.policy.on_wait is not None:
             number = self.job.progress.pauses
-            wait = Wait(url, seconds, due.reason, number, self.elapsed, step.response)
+            wait = Wait(
+                self.origin or url, url, seconds, due.reason, number, self.elapsed, step.response
+            )
             self.policy.on_wait(wait)

@@ -47,8 +47,9 @@ class Cookies:
         if message is not None:
             with suppress(KeyError):  # mocks may have something of their own
                 del message["Set-Cookie"]
+            add = getattr(message, "add", None) or message.add_header
             for line, at in self._lines.values():
-                message["Set-Cookie"] = _aged(line, now - at)
+                add("Set-Cookie", _aged(line, now - at))
 
 
 def _message(response: requests.Response) -> Any:

@@ -10,7 +10,7 @@ import requests
 from requests.utils import rewind_body
 
 from .._rules.address import printable
-from .._rules.progress import Due, GiveUp, is_idempotent
+from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError
 from .body import drop, unread
 from .call import Call, Next
@@ -23,6 +23,7 @@ FAILURES = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.RetryError,
 )
 
 
@@ -151,9 +152,6 @@ class Exchange:
         if self._given_up is None:
             return error
         ended = self._call.ended(self._given_up)
-        if self._given_up.limit == "poll_failures":  # the caller gets what requests raised
-            error.__cause__ = ended
-            return error
         ended.__cause__ = error
         return ended
 
@@ -169,7 +167,7 @@ class Exchange:
         return self.answer is None or (ours and not self.is_followed)
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
-        polled = self._call.job.progress.polls > 0 and is_idempotent(self._call.sent.method or "")
+        polled = self._call.job.progress.survives(self._call.sent.method or "")
         return self._reads and polled and not response.is_redirect
 
     def _read(self, response: requests.Response) -> None:

@@ -35,7 +35,9 @@ class HandedOut:
         policy: PollingPolicy | None,
         wall: float | None = None,
         response: Callable[[], requests.Response | None] = lambda: None,
+        handed_at: float | None = None,
     ) -> None:
+        self.handed_at = handed_at
         self.response = response
         self.progress = progress
         self.due = due
@@ -47,7 +49,13 @@ class HandedOut:
     def of(cls, call: Call, response: requests.Response) -> HandedOut:
         """Where ``call`` stands, whose ``response`` is handed out."""
         job, weakly = call.job, weakref.ref(response)  # if nobody follows it, it shall be gone
-        return cls(job.progress, job.due, call.origin, call.policy, response=weakly)
+        now = call.clock.monotonic()
+        return cls(job.progress, job.due, call.origin, call.policy, None, weakly, now)
+
+    @property
+    def was_over(self) -> bool:
+        """Whether the call's time had gone by when it was handed out."""
+        return self.handed_at is not None and self.progress.left(self.handed_at) == 0
 
     def goes_on(self, policy: PollingPolicy, *, follows: bool = True) -> Call:
         """The call that goes on from here."""
@@ -57,7 +65,8 @@ class HandedOut:
         if due is not None and self.wall is not None:
             due = due._replace(at=now + max(0.0, self.wall - clock.time()))
         started, counted, total = progress.started, progress.counted, policy.total_timeout
-        if self.wall is not None or progress.left(now) == 0:  # time went by in other hands
+        over = progress.left(now) == 0 and not self.was_over
+        if self.wall is not None or over:  # time went by in other hands
             started, counted = now, 0
         if started == now or policy is not self.policy:
             deadline = None if total is None else started + total

@@ -19,16 +19,16 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # RFC 9110 sections 15.4.2 and 15.4.9: those that a cache may keep without being told to
 _STORABLE = frozenset({301, 308})
 
-# RFC 9110 section 15.6: failures of the server that may pass
-_FAILURES = frozenset({500, 502, 503, 504})
-
 # RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
-_POLL_METHODS = frozenset({"GET", "HEAD"})
+_SAFE = frozenset({"GET", "HEAD"})
 
 # RFC 9110 section 9.2.2: asking twice does what asking once does
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
-Limit = Literal["total_timeout", "max_polls", "retry_after_max", "poll_failures"]
+# A server that answers 500 is there, and fails: so many in a row are its answer.
+_ENOUGH_OF_500 = 5
+
+Limit = Literal["total_timeout", "max_polls", "retry_after_max", "outage_max"]
 
 
 class Answer(NamedTuple):
@@ -44,7 +44,7 @@ class Due(NamedTuple):
 
     :param at: the instant of the monotonic clock, in seconds.
     :param reason: why, in words.
-    :param asked: whether the server named the time.
+    :param asked: the seconds that the server named, when it did; None: it named none.
     :param poll: whether a poll is followed; else the same request is sent again.
     :param storable: whether a cache may have kept the answer, and give it again for ever.
     :param wrong: whether something went wrong: a failed poll, or a malformed header.
@@ -53,7 +53,7 @@ class Due(NamedTuple):
 
     at: float
     reason: str
-    asked: bool = True
+    asked: float | None = None
     poll: bool = False
     storable: bool = False
     wrong: bool = False
@@ -61,10 +61,14 @@ class Due(NamedTuple):
 
 
 class GiveUp(NamedTuple):
-    """The policy's ``limit`` is reached."""
+    """The policy's ``limit`` is reached.
+
+    :param asked: the seconds that the server asked for, where they are too many.
+    """
 
     limit: Limit
     reason: str
+    asked: float = 0.0
 
 
 Verdict: TypeAlias = "tuple[Progress, Due | GiveUp | None]"
@@ -97,6 +101,9 @@ class Progress(NamedTuple):
     :param pauses: waits that have begun.
     :param redirects: those followed that are no polls.
     :param failures: failed polls in a row.
+    :param failing_since: the instant of the first of them.
+    :param fives: answers of 500 in a row.
+    :param refusals: refusals in a row, with a time to come back.
     :param unusable: Retry-After headers in a row that name no usable time.
     :param seen: what came, and how often; of few kinds, so a tuple: ten thousand calls may wait.
     """
@@ -108,6 +115,9 @@ class Progress(NamedTuple):
     pauses: int = 0
     redirects: int = 0
     failures: int = 0
+    failing_since: float = 0.0
+    fives: int = 0
+    refusals: int = 0
     unusable: int = 0
     seen: tuple[tuple[object, int], ...] = ()
 
@@ -133,9 +143,10 @@ class Progress(NamedTuple):
         refused = not poll and _is_refusal(answer, policy)
         if poll or refused:
             return self._asked(answer, policy, now, wall, poll)
-        if answer.status in _FAILURES and self.survives(answer.method):
+        if answer.status in policy.failure_statuses and self.survives(answer.method):
             return self._failed(answer.status, answer, policy, now, wall)
-        return self._replace(failures=0, seen=self._seen(answer.status)), None
+        seen = self._seen(answer.status)
+        return self._replace(failures=0, fives=0, refusals=0, seen=seen), None
 
     def failed(
         self, method: str, what: str, timed_out: bool, policy: PollingPolicy, now: float
@@ -151,11 +162,14 @@ class Progress(NamedTuple):
         return self._failed(what, None, policy, now, 0)
 
     def survives(self, method: str) -> bool:
-        """Whether a request by ``method`` may fail without ending the call.
+        """Whether a request by ``method`` may fail without ending the call: one that follows a
+        poll, or is put off and safe.
 
         Never the request that starts the work: nobody knows whether it has begun.
         """
-        return self.polls > 0 and method in _POLL_METHODS
+        if self.polls > 0:
+            return method in _IDEMPOTENT
+        return self.refusals > 0 and method in _SAFE
 
     def redirected(self) -> Progress:
         """A redirect that is no poll is followed."""
@@ -172,18 +186,19 @@ class Progress(NamedTuple):
         if due.poll and policy.max_polls is not None and self.counted >= policy.max_polls:
             return GiveUp("max_polls", f"the work is not done after max_polls={policy.max_polls}")
         seconds = max(0.0, round(due.at - now, 9))  # sums of instants are not exact
+        longest = policy.retry_after_max
+        if longest is not None and due.asked is not None and min(seconds, due.asked) > longest:
+            return GiveUp(
+                "retry_after_max",
+                f"the server asks to wait {_number(due.asked)} s, "
+                f"retry_after_max={_number(longest)} is accepted",
+                due.asked,
+            )
         left = self.left(now)
         if left is not None and (seconds > left or left == 0):
             return self._out_of_time(
                 f"the next request is due in {_number(seconds)} s ({due.reason}), "
                 f"{_number(left)} s are left"
-            )
-        longest = policy.retry_after_max
-        if longest is not None and due.asked and seconds > longest:
-            return GiveUp(
-                "retry_after_max",
-                f"the server asks to wait {_number(seconds)} s, "
-                f"retry_after_max={_number(longest)} is accepted",
             )
         if due.jitter:
             extra = seconds * policy.jitter * random
@@ -215,29 +230,52 @@ class Progress(NamedTuple):
         asked, seen = retry_after(answer.headers, wall), self._seen(answer.status)
         reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
         storable = answer.status in _STORABLE
+        refusals = 0 if poll else self.refusals + 1
+        after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
         if asked is not None:
-            at = now + max(asked, policy.min_wait)
-            after = self._replace(failures=0, unusable=0, seen=seen)
-            return after, Due(at, reason, True, poll, storable)
+            # A server that refuses again and again is asked less and less often.
+            slower = 0.0 if refusals < 2 else _backoff(refusals - 2, policy)
+            at = now + max(asked, slower, policy.min_wait)
+            return after, Due(at, reason, asked, poll, storable)
         at = now + max(_backoff(self.unusable, policy), policy.min_wait)
         reason += ", which names no usable time"
-        due = Due(at, reason, asked=False, poll=poll, storable=storable, wrong=True)
-        return self._replace(failures=0, unusable=self.unusable + 1, seen=seen), due
+        due = Due(at, reason, poll=poll, storable=storable, wrong=True)
+        return after._replace(unusable=self.unusable + 1), due
 
     def _failed(
         self, what: object, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
     ) -> Verdict:
-        failures, allowed = self.failures + 1, policy.poll_failures
-        after = self._replace(failures=failures, seen=self._seen(what))
-        what = what if answer is None else f"status {what}"
-        if failures > allowed:
-            return after, GiveUp("poll_failures", f"{what} outlasts poll_failures={allowed}")
+        since = self.failing_since if self.failures else now
+        after = self._replace(
+            failures=self.failures + 1,
+            failing_since=since,
+            fives=self.fives + 1 if what == 500 else 0,
+            seen=self._seen(what),
+        )
+        shown = str(what) if answer is None else f"status {what}"
+        enough = after._enough(shown, policy, now)
+        if enough is not None:
+            return after, GiveUp("outage_max", enough)
         # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
-        asked = 0.0 if answer is None else retry_after(answer.headers, wall) or 0.0
+        asked = None if answer is None else retry_after(answer.headers, wall)
         backoff = _backoff(self.failures, policy)
-        at = now + max(backoff, asked, policy.min_wait)
-        reason = f"{what}, failed poll {failures} of {allowed} in a row"
-        return after, Due(at, reason, asked=asked > backoff, wrong=True)
+        at = now + max(backoff, asked or 0.0, policy.min_wait)
+        allowed = "" if policy.poll_failures is None else f" of {policy.poll_failures}"
+        reason = f"{shown}, failed poll {after.failures}{allowed} in a row"
+        return after, Due(at, reason, asked, wrong=True)
+
+    def _enough(self, what: str, policy: PollingPolicy, now: float) -> str | None:
+        """Why no failed poll is survived any more."""
+        if policy.poll_failures is not None and self.failures > policy.poll_failures:
+            return f"{what} outlasts poll_failures={policy.poll_failures}"
+        if self.fives >= _ENOUGH_OF_500:
+            return f"{what} came {self.fives} times in a row"
+        outage = now - self.failing_since
+        if policy.outage_max is not None and outage >= policy.outage_max:
+            return (
+                f"{what}: polls have failed for {_number(outage)} s, outage_max={policy.outage_max}"
+            )
+        return None
 
     def _out_of_time(self, why: str) -> GiveUp:
         total = 0.0 if self.deadline is None else self.deadline - self.started
@@ -247,7 +285,7 @@ class Progress(NamedTuple):
 def retried(seconds: float, policy: PollingPolicy, now: float) -> Due:
     """A transport below retries by itself, after ``seconds``."""
     at = now + max(seconds, policy.min_wait)
-    return Due(at, "max_retries", asked=False, wrong=True)
+    return Due(at, "max_retries", wrong=True)
 
 
 def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:

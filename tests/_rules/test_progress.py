@@ -91,7 +91,7 @@ def test_P3_a_redirect_that_leads_nowhere_is_no_poll() -> None:
 def test_P1_a_poll_is_due_when_the_server_says() -> None:
     call = Call()
     due = call.answered(redirect("3"))
-    assert due == Due(NOW + 3, "303 with Retry-After: 3", poll=True)
+    assert due == Due(NOW + 3, "303 with Retry-After: 3", asked=3, poll=True)
     assert call.pause(due, NOW) == 3
     assert call.pause(due, NOW + 2) == 1
     assert call.pause(due, NOW + 5) == 0
@@ -220,7 +220,7 @@ def test_P4_retry_statuses_and_retry_methods_restrict() -> None:
     assert only_get.answered(answer(429, "1", "GET"))
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 524, 530])
 def test_P6_a_failed_poll_is_survived_a_number_of_times_in_a_row(status: int) -> None:
     call = Call(PLAIN.replace(poll_failures=2, backoff_factor=1), polls=1)
     for good in (redirect("1"), answer(200), redirect("1")):  # in between, the count starts anew
@@ -231,13 +231,33 @@ def test_P6_a_failed_poll_is_survived_a_number_of_times_in_a_row(status: int) ->
     call.failed("GET")
     verdict = call.answered(answer(status))
     assert isinstance(verdict, GiveUp)
-    assert verdict.limit == "poll_failures"
+    assert verdict.reason.endswith("outlasts poll_failures=2")
+
+
+def test_P6_polls_may_fail_for_so_many_seconds() -> None:
+    call = Call(PLAIN.replace(outage_max=60), polls=1)
+    for now in (NOW, NOW + 30, NOW + 59.9):
+        assert isinstance(call.answered(answer(502), now), Due)
+    verdict = call.answered(answer(502), NOW + 60)
+    assert verdict == GiveUp(
+        "outage_max", "status 502 outlasts outage_max=60: polls failed for 60 s"
+    )
+    never = Call(PLAIN.replace(outage_max=0), polls=1)
+    assert isinstance(never.answered(answer(502)), GiveUp)
+    for_ever = Call(PLAIN.replace(outage_max=None, total_timeout=None), polls=1)
+    assert isinstance(for_ever.answered(answer(502)), Due)
+    assert isinstance(for_ever.answered(answer(502), NOW + 1e9), Due)
 
 
 def test_P6_only_a_poll_is_survived() -> None:
     assert Call().failed("GET") is None
     assert Call(polls=1).failed("POST") is None
-    assert isinstance(Call(polls=1).failed("HEAD"), Due)
+    for method in ("HEAD", "PUT", "DELETE"):
+        assert isinstance(Call(polls=1).failed(method), Due)
+    put_off = Call()
+    put_off.answered(answer(429, "1"))
+    assert isinstance(put_off.failed("GET"), Due)
+    assert put_off.failed("PUT") is None
 
 
 def test_P1_a_failure_that_names_a_time_is_believed() -> None:

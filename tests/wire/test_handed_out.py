@@ -184,7 +184,7 @@ def test_P5_P7_its_body_is_as_requests_leaves_it(
 
 def test_an_unrelated_copy_is_not_refused(server: Server, connect: Open) -> None:
     """A copy with another address was never redirected, though its original was."""
-    server.answer = lambda seen: poll("/other", "86400") if seen.path == "/a" else DONE
+    server.answer = lambda seen: poll("/other", "20000") if seen.path == "/a" else DONE
     session = connect(PollingPolicy())
     first = requests.Request("GET", server.url + "/a").prepare()
     session.send(first, allow_redirects=False)
@@ -212,7 +212,7 @@ def test_an_unrelated_copy_waits_for_nobody(
 
 def test_a_request_is_sent_again_after_a_call_that_ended(server: Server, connect: Open) -> None:
     """Its call is over, and so is what it waited for: a second one is not refused unsent."""
-    server.script(poll("/w", "86400"), DONE)
+    server.script(poll("/w", "20000"), DONE)
     session = connect(PollingPolicy())
     request = requests.Request("GET", server.url + "/w").prepare()
     with pytest.raises(requests.RequestException):
@@ -297,7 +297,7 @@ def test_the_policy_of_the_call_goes_on(
 def test_P6_its_errors_say_where_the_job_is(
     server: Server, kind: Callable[..., PollingSession], clock: FakeClock, how: str
 ) -> None:
-    server.script(poll("/w", "5"), poll("/w/2", "86400"))
+    server.script(poll("/w", "5"), poll("/w/2", "20000"))
     with kind(policy=FAST.replace(clock=clock)) as session:
         first = session.post(server.url, allow_redirects=False)
         with pytest.raises(requests.RequestException) as caught:
