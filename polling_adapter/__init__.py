@@ -1,6 +1,7 @@
 """HTTP polling that the caller never sees: requests that respect Retry-After on redirects."""
 
 from ._as_completed import as_completed
+from ._continuation import continuation_token
 from ._install import install, installed, uninstall
 from ._rules.retry_after import parse_retry_after
 from ._version import __version__
@@ -31,6 +32,7 @@ __all__ = [
     "Wait",
     "__version__",
     "as_completed",
+    "continuation_token",
     "install",
     "installed",
     "parse_retry_after",

@@ -20,7 +20,6 @@ from ._call.exchange import attempt
 from ._call.hooks import has_hooks, owner_of, seen
 from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
 from ._call.retries import sending, within_call
-from ._call.timeout import within
 from .policy import PollingPolicy, checked
 
 if TYPE_CHECKING:
@@ -44,14 +43,16 @@ class PollingAdapterMixin(_Base):
     policy: PollingPolicy = PollingPolicy()
 
     def __init__(self, *args: Any, policy: PollingPolicy | None = None, **kwargs: Any) -> None:
+        if any(isinstance(one, PollingPolicy) for one in args):
+            raise TypeError("a policy is given by its name: policy=PollingPolicy(...)")
         if policy is not None:
             self.policy = checked(policy)
         super().__init__(*args, **kwargs)
 
     @property
     def max_retries(self) -> urllib3.Retry:
-        """urllib3's retries, as :class:`requests.adapters.HTTPAdapter` takes them. They happen
-        below a poll, within its deadline."""
+        """urllib3's retries, as :class:`requests.adapters.HTTPAdapter` takes them: the very object
+        that was given. What a call sends is retried by a copy, within its deadline."""
         return within_call(self._max_retries)
 
     @max_retries.setter
@@ -114,7 +115,7 @@ def _send_in(
     call: Call, send: Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
-    timeout = within(call.job.progress.deadline, call.clock, options["timeout"])
+    timeout = call.timeout(options["timeout"])
     under_way = sending.set(call)
     try:
         # At once, whatever interrupts then
@@ -146,6 +147,7 @@ class _Chain:
         call, sent = self._call, request
         follows = redirect is not None and redirect.request() is not request
         if redirect is not None:
+            call.job = call.job._replace(upcoming=request)
             call.wait(Next(request, call.job.due, call.job.response))
             forget(redirect, request)
         response = self._asked(request)
@@ -172,6 +174,7 @@ class _Chain:
             self._hand_out(response, request)
         elif response.status_code in _CHALLENGES and has_hooks(request):
             hand_to_hooks(response, request, call)
+        call.tell(response)
         return response
 
     def _asked(self, request: requests.PreparedRequest) -> requests.Response:

@@ -18,12 +18,14 @@ import requests
 
 
 class PollingError(requests.RequestException):
-    """A call ended before its result was there. Nothing is lost: ``url`` can still be polled.
+    """A call ended before its result was there. A job that is under way is not lost: ``url`` can
+    still be polled.
 
     ``request`` is the last one sent, ``response`` the last one received (None if there was none),
     ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the
     seconds since the call began. ``continuation_token`` is what :meth:`PollingSession.resume` takes
-    to go on, with limits that count anew; None where there is nothing to go on with.
+    to go on, with limits that count anew; None where there is nothing to go on with, or where it is
+    unknown whether the work has begun.
     """
 
     url: str | None

@@ -91,7 +91,7 @@ class Poller:
         call = Call(policy)
         call.job = call.job._replace(upcoming=Unprepared(method, url, kwargs))
         poller = cls(session, call)
-        poller.poll()
+        call.run(poller.poll)
         if isinstance(poller._outcome, Exception) and not poller._is_begun():
             raise poller._forget_outcome()
         return poller
@@ -172,8 +172,8 @@ class Poller:
         return self._outcome if isinstance(self._outcome, Exception) else None
 
     def cancel(self) -> bool:
-        """Send no more requests. Whoever waits for the result wakes up, where the policy's clock is
-        that of this machine.
+        """Send no more requests; one that is under way is not cut. Whoever else waits for the
+        result wakes up, where the policy's clock is that of this machine.
 
         :return: False where the job is done already. It can still be resumed by its token, also
             where the result has come meanwhile: it is asked for again.
@@ -215,14 +215,16 @@ class Poller:
         it chooses what is asked.
 
         :param headers: the names of headers of the request that it shall hold.
-        :raises ValueError: there is nothing to resume: the job has its result.
+        :raises ValueError: there is nothing to resume: the job has its result, or it is unknown
+            whether the work has begun.
         """
         if isinstance(headers, str):
             raise TypeError(f"headers={headers!r} is not accepted: it takes a collection of names")
         text: str | None = getattr(self._outcome, "continuation_token", None)
         if text is not None:  # of an error
             return text
-        if isinstance(self._outcome, requests.Response) and not self._cancelled:
+        outcome = self._outcome
+        if isinstance(outcome, requests.Response) and outcome.ok and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
         token = self._call.token(tuple(headers))
         if token is None:
@@ -344,6 +346,9 @@ class Poller:
         else:
             step = self._sent(call, job.upcoming)
         if not isinstance(step, Next):
+            if call.following is None:  # somebody above has answered in our place
+                result: requests.Response = step
+                return result
             following: Following = call.following
             response: requests.Response = step
             step = following.after(call, response, call.sent)

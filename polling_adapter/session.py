@@ -15,9 +15,8 @@ from ._call.choice import carrying, chosen, take_choice
 from ._call.exchange import attempt
 from ._call.following import Following
 from ._call.handed_out import HandedOut, hand_to_caller
-from ._call.hooks import REQUESTS, give_back, mark_of, owned, owner_of
+from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
 from ._call.next_request import decide_alike
-from ._call.timeout import within
 from ._rules.progress import is_poll
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy, checked
@@ -88,7 +87,9 @@ class PollingMixin(_Base):
         if isinstance(choice, Call) and choice.awaits_answer:  # a poller's first
             options = {name: kwargs[name] for name in kwargs if name != "allow_redirects"}
             choice.following = self._following(options)
-            return self._send_in(choice, choice.owns(request), kwargs)
+            own = choice.owns(request)
+            request.hooks = own.hooks  # so it is known, if somebody above sends it again
+            return self._send_in(choice, own, kwargs)
         follows = kwargs.get("allow_redirects", True)
         call = self._call_of(request, choice, follows)
         response = call.run(self._first, call, request, kwargs)
@@ -115,7 +116,7 @@ class PollingMixin(_Base):
         2. In a call, each redirect leads to a request, which requests' own code prepares.
         3. It waits until that is due, if it is a poll, and else counts against ``max_redirects``.
         4. It is sent until its answer is not to be asked again, which is the next response.
-        5. Of polls in a row, the newest ``HISTORY_POLLS`` are yielded, after the last of them.
+        5. Of polls in a row, the newest 30 are yielded, after the last of them.
         """
         options = {
             "stream": stream,
@@ -127,15 +128,18 @@ class PollingMixin(_Base):
         }
 
         owner = owner_of(req)
-        if owner is REQUESTS or (owner is None and yield_requests):
+        if owner is REQUESTS:
             return super().resolve_redirects(resp, req, yield_requests=yield_requests, **options)
+        if owner is None and yield_requests:
+            return self._peeked_by_hand(resp, req, options)
         if not isinstance(owner, Call):
             return self._resolved_by_hand(resp, req, options)
         if yield_requests:
             following: Following = owner.following or self._following(options)
             stock = partial(self._stock_peek, resp, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
-        owner.exchange.is_followed = True
+        options["timeout"] = owner.exchange.timeout  # the caller's, not what was left of the call
+        owner.exchange.is_followed = bool(self.get_redirect_target(resp))
         owner.following = following = self._following(options)
         return following.responses(owner, resp, req)
 
@@ -196,28 +200,33 @@ class PollingMixin(_Base):
     ) -> requests.Response:
         """Send what begins ``call``, when it is due, until there is an answer that stands."""
         own = call.owns(request)
+        call.job = call.job._replace(upcoming=own)
         reads = not kwargs.get("stream", self.stream)
         step: requests.Response | Next = Next(own, call.job.due, call.job.response)
         while isinstance(step, Next):
             if step.due is not None:
                 call.wait(step)
-            step = attempt(call, partial(self._send_in, call, own, kwargs), reads=reads)
+            step = attempt(call, partial(self._send_in, call, step.request, kwargs), reads=reads)
         for response in (step, *step.history):
             if response.request is own:
                 give_back(own, request)
                 response.request = request
+        call.tell(step)
         return step
 
     def _send_in(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
     ) -> requests.Response:
         """Send a request of ``call``, once, within its time."""
+        again = call.exchange.take_again()
+        if again is not None:
+            call.wait(again)
         call.sends(request)
+        call.exchange.timeout = kwargs.get("timeout")
         adapter = self.get_adapter(request.url)  # type: ignore[arg-type]
         # Ours see to it themselves, and what has no sockets has nothing to bound.
         if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, PollingAdapterMixin):
-            timeout = within(call.job.progress.deadline, call.clock, kwargs.get("timeout"))
-            kwargs = {**kwargs, "timeout": timeout}
+            kwargs = {**kwargs, "timeout": call.timeout(kwargs.get("timeout"))}
         response = super().send(request, **kwargs)
         if call.exchange.again is not None and "Set-Cookie" in response.headers:
             # requests has stored it, but what is made of this request has cookies of its own.
@@ -231,7 +240,7 @@ class PollingMixin(_Base):
         self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
     ) -> Generator[requests.Response, None, None]:
         """What comes of a redirect that a caller has, who wants to see each as it comes."""
-        handed = None if resp.next is None else mark_of(resp.next, HandedOut)
+        handed = self._handed_out_with(resp)
         call = Call(self.policy) if handed is None else handed.goes_on(handed.policy or self.policy)
         own = call.owns(req)
         call.answered_before(resp, own, known=handed is not None)
@@ -239,6 +248,20 @@ class PollingMixin(_Base):
         responses = call.following.responses(call, resp, own)
         while (response := call.run(next, responses, None)) is not None:
             yield response
+
+    def _peeked_by_hand(
+        self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
+    ) -> Generator[Any, None, None]:
+        """The request that follows a redirect, for who sends it later."""
+        handed = self._handed_out_with(resp)
+        for upcoming in super().resolve_redirects(resp, req, yield_requests=True, **options):
+            if handed is not None:
+                mark(upcoming, handed)  # type: ignore[arg-type]
+            yield upcoming
+
+    def _handed_out_with(self, resp: requests.Response) -> HandedOut | None:
+        upcoming = getattr(resp, "_next", None)  # a pickled response has none
+        return None if upcoming is None else mark_of(upcoming, HandedOut)
 
     def _following(self, options: dict[str, Any]) -> Following:
         return Following(self, options, repeats=decide_alike(self, PollingSession))

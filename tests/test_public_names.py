@@ -9,7 +9,13 @@ from pathlib import Path
 import requests
 
 import polling_adapter
-from polling_adapter import OutageTooLong, PollingError, PollingTimeout, RetryAfterTooLong, TooManyPolls
+from polling_adapter import (
+    OutageTooLong,
+    PollingError,
+    PollingTimeout,
+    RetryAfterTooLong,
+    TooManyPolls,
+)
 
 PACKAGE = Path(polling_adapter.__file__).parent
 
@@ -40,6 +46,7 @@ def test_the_public_names() -> None:
         "Wait",
         "__version__",
         "as_completed",
+        "continuation_token",
         "install",
         "installed",
         "parse_retry_after",

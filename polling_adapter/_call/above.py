@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from .._rules.address import same
 from .call import Call
 from .handed_out import HandedOut
 from .hooks import mark, mark_of, mark_shared
@@ -50,14 +51,14 @@ class Redirect:
     def is_followed_by(self, request: requests.PreparedRequest) -> bool:
         """Whether ``request`` follows it; in doubt it does (P1)."""
         if self.request() is request:  # sent again, and no session above has followed
-            return request.url == self.url and not self.tried
-        if request.url == self.url:
+            return same(request.url, self.url) and not self.tried
+        if same(request.url, self.url):
             return True
         response = self.handed.response()
         if response is None:
             return False
         if response.next is not None:  # the caller has it, and the request that follows
-            return bool(request.url == response.next.url)
+            return same(request.url, response.next.url)
         return self.is_mine  # the session that follows it now may rewrite addresses
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -125,7 +126,7 @@ def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
     for thread, other in list(others.items()):
         if other is redirect:
             others.pop(thread, None)
-    mark(request)
+    mark(request, Redirects(None, others))
 
 
 class Challenged:

@@ -23,6 +23,7 @@ from .._rules.progress import (
     Limit,
     Progress,
     Verdict,
+    is_final,
     is_idempotent,
     retried,
     retry_after,
@@ -39,6 +40,7 @@ from ..policy import PollingPolicy, Wait
 from .body import release
 from .hooks import Hook, OwnedHooks, owned
 from .next_request import next_request
+from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
 
@@ -179,8 +181,9 @@ class Call:
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether a request is under way that has no answer yet."""
-        return self.exchange is not None and self.exchange.answer is None
+        """Whether a request is under way that has no answer yet, or one that is asked again."""
+        exchange = self.exchange
+        return exchange is not None and (exchange.answer is None or exchange.again is not None)
 
     def sends(self, request: requests.PreparedRequest) -> None:
         """``request`` is about to be sent.
@@ -250,6 +253,14 @@ class Call:
         )
         return verdict
 
+    def timeout(self, given: Any) -> Any:
+        """The timeout of the request that is sent now, where the caller gave this one."""
+        progress, longest = self.job.progress, self.policy.poll_timeout
+        self.exchange.timeout = given
+        if given is None and longest is not None and progress.survives(self.sent.method or ""):
+            given = longest * 2.0 ** min(progress.failures, 63)
+        return within(progress.deadline, self.clock, given)
+
     def redirected(self) -> None:
         """A redirect that is no poll is followed."""
         self.job = self.job._replace(progress=self.job.progress.redirected())
@@ -314,6 +325,12 @@ class Call:
         return retry_after(headers, self.clock.time())
 
     @property
+    def is_job(self) -> bool:
+        """Whether something was asked to wait for."""
+        job = self.current()
+        return job.progress.polls > 0 or job.due is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether ``total_timeout`` has gone by."""
         return self.job.progress.left(self.clock.monotonic()) == 0
@@ -346,12 +363,14 @@ class Call:
             return None
         now = self.clock.monotonic()
         at = now if job.due is None else job.due.at
+        # The first is yet to be counted, but what goes on with it is a poll already.
+        polls = 1 if not job.progress.polls and job.due is not None and job.due.poll else 0
         return Token(
             url=without_userinfo(upcoming.url or ""),
             method=upcoming.method or "",
             due=self.clock.time() + max(0.0, at - now),
-            polls=job.progress.polls,
-            counted=job.progress.counted,
+            polls=job.progress.polls + polls,
+            counted=job.progress.counted + polls,
             elapsed=now - job.progress.started,
             left=job.progress.left(now),
             origin=without_userinfo(self.origin or ""),
@@ -384,10 +403,17 @@ class Call:
             **more,
         )
 
+    def tell(self, response: requests.Response) -> None:
+        """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
+        if response.status_code is not None and not is_final(response.status_code):
+            token = self.token() if self.is_job else None
+            if token is not None:
+                vars(response)["_continuation_token"] = str(token.anew())
+
     def complete(self, error: BaseException) -> None:
         """What ends a job that is no error of ours gets what ours have."""
         job = self.current()
-        if isinstance(error, PollingError) or not (job.progress.polls or job.due is not None):
+        if isinstance(error, PollingError) or not self.is_job:
             return
         if isinstance(error, requests.RequestException):
             error.request = error.request or job.request

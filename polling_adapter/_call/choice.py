@@ -22,6 +22,9 @@ class Choice:
     def __call__(self, response: requests.Response, **_: Any) -> None:
         pass
 
+    def __deepcopy__(self, _: Any) -> Choice:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A job stays in its process: a pickled request is one of its own.
         return Choice, (None if isinstance(self.polling, Call) else self.polling,)

@@ -15,6 +15,7 @@ from ..exceptions import PollingError
 from .body import drop, unread
 from .call import Call, Next
 from .hooks import Hook, has_hooks, owner_of
+from .timeout import leave_to_caller
 
 logger = logging.getLogger("polling_adapter")
 
@@ -41,7 +42,8 @@ def attempt(
     call.exchange = exchange
     try:
         response = send()
-        exchange.judge(response)
+        if call.job.request is not None:  # else somebody above has answered in our place
+            exchange.judge(response)
         return exchange.again or response
     except Exception as error:
         # What others think of an answer that is asked again does not matter: nobody gets it.
@@ -67,6 +69,7 @@ class Exchange:
         self._given_up: GiveUp | None = None
         self.answer: requests.Response | None = None
         self.is_followed = False  # the answer is a redirect, and what comes back is the end of it
+        self.timeout: Any = None  # that the caller gave
         self.again: Next | None = None  # the answer is not the caller's
         self.out_of_time: GiveUp | None = None  # a transport below would have retried
 
@@ -89,6 +92,8 @@ class Exchange:
             self._judge_anew(response)
         if call.follows and call.job.due is not None:
             call.release(response)
+        elif self.again is None and self._is_to_be_whole(response):
+            self._is_whole(response, seen=True)
 
     def judge(self, response: requests.Response) -> None:
         """Decide what becomes of ``response``, once.
@@ -97,18 +102,12 @@ class Exchange:
         """
         if self.is_followed or response is self.answer:
             return
-        self.answer = response
+        self.answer, self.again = response, None
         call = self._call
         progress, verdict = call.verdict(response)
         if verdict is None and self._is_to_be_whole(response):
             call.arrived = None  # not yet
-            try:
-                self._read(response)
-            except FAILURES as error:
-                drop(response)
-                self.fail(error)
-                if self.again is None:
-                    raise self.ending(error)  # noqa: B904  (it has its cause)
+            if not self._is_whole(response):
                 return
         due = verdict if isinstance(verdict, Due) else None
         call.answered(response, progress, due)
@@ -116,12 +115,17 @@ class Exchange:
             logger.warning("%s: %s", printable(call.sent.url), verdict.reason)
         if due is not None and not due.poll:
             self._ask_again(due, response)
+        elif due is None and not self._reads:
+            leave_to_caller(response, self.timeout)
 
     def _judge_anew(self, response: requests.Response) -> None:
         """A hook has changed the answer, or brought another one."""
         sent, changed = response.request, response is self.answer
+        ours = sent is not None and owner_of(sent) is self._call
         self.answer = None
-        if changed or (sent is not None and owner_of(sent) is self._call):
+        if ours:  # it is what an auth handler has sent that is asked again, if anything is
+            self._call.job = self._call.job._replace(request=sent)
+        if changed or ours:
             self.judge(response)
             return
         # What a hook has made is taken as requests takes it: only a redirect leads any further.
@@ -129,6 +133,13 @@ class Exchange:
         progress, verdict = self._call.verdict(response)
         due = verdict if isinstance(verdict, Due) and verdict.poll else None
         self._call.answered(response, progress, due)
+
+    def take_again(self) -> Next | None:
+        """What is to be waited for, where somebody above sends again what is asked again."""
+        again, self.again = self.again, None
+        if again is not None:
+            self.answer = None
+        return again
 
     def see(self, error: Exception) -> None:
         """What ``send`` raises may be a failure of the request."""
@@ -157,7 +168,7 @@ class Exchange:
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
-        if isinstance(error, PollingError):
+        if isinstance(error, PollingError) or self._call.job.request is None:
             return False
         if not isinstance(error, FAILURES) and self.out_of_time is None:
             return False
@@ -168,18 +179,31 @@ class Exchange:
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         polled = self._call.job.progress.survives(self._call.sent.method or "")
-        return self._reads and polled and not response.is_redirect
+        return self._reads and polled and not response._content_consumed
 
-    def _read(self, response: requests.Response) -> None:
-        """To its end, so that a result that is cut short is known before anybody sees it."""
-        request = self._call.sent
-        if response.raw is None or response._content_consumed:
-            return
-        if not has_hooks(request):
+    def _is_whole(self, response: requests.Response, seen: bool = False) -> bool:
+        """Read an answer to its end, so that what is cut short is known before anybody sees it.
+
+        :param seen: the caller's hooks have seen it.
+        :return: False where it was cut short, and is asked for again.
+        """
+        hooked = has_hooks(self._call.sent) and not seen
+        if response.raw is None or (hooked and not response.ok):
+            return True  # it may be one step of a handshake, on this very connection
+        try:
             _ = response.content
-        elif response.ok:  # else it may be one step of a handshake, on this very connection
-            _ = response.content
+        except FAILURES as error:
+            drop(response)
+            self.fail(error)
+            if self.again is None:
+                raise self.ending(error)  # noqa: B904  (it has its cause)
+            return False
+        except requests.exceptions.ContentDecodingError:
+            if not response.is_redirect:  # requests does not mind it then
+                raise
+        if hooked:
             unread(response)
+        return True
 
     def _ask_again(self, due: Due, response: requests.Response | None) -> None:
         request = self._call.sent

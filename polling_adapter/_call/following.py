@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
-from .._rules.address import origin
+from .._rules.address import origin, printable
 from .call import Call, Next
 from .exchange import attempt
 from .hooks import owner_of
@@ -108,11 +108,11 @@ class Following:
         :raises requests.TooManyRedirects: ``max_redirects`` that are no polls were followed.
         """
         session, due = self._session, call.job.due
-        if not session.get_redirect_target(response):
+        if not self._leads_on(call, response):
             return None
         if due is None:
             self._check_redirects(call, response)
-        upcoming: Any = response.next
+        upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
         if upcoming is None or owner_of(upcoming) is not call:
             options = self._options()
             upcoming = next(
@@ -138,13 +138,18 @@ class Following:
         stock: Callable[[], Iterator[Any]],
     ) -> Iterator[Any]:
         """The request that ``stock``, requests' own code, makes of a redirect."""
-        if not self._session.get_redirect_target(response):
+        if not self._leads_on(call, response):
             return iter(())
         if call.follows and call.job.due is not None:
             call.release(response)  # within bounds, before requests reads all of it
         if self._repeats and repeats(self._repetition, response, request, self._session.cookies):
             return iter((request,))
-        upcoming = next(stock())
+        try:
+            upcoming = next(stock())
+        except ValueError as error:
+            if isinstance(error, requests.RequestException) or not call.is_job:
+                raise
+            raise _unreadable(error, call, response) from error
         self._repetition = repetition(response, request, upcoming)
         return iter((upcoming,))
 
@@ -166,6 +171,7 @@ class Following:
             call.wait(step)
             while isinstance(outcome := self.attempt(call, request), Next):
                 call.wait(outcome)
+                request = outcome.request
         except BaseException:
             redirect.history = self._before(redirect)
             raise
@@ -173,6 +179,14 @@ class Following:
 
     def _before(self, response: requests.Response) -> list[requests.Response]:
         return [one for one in (*self._passed, *self._polls) if one is not response]
+
+    def _leads_on(self, call: Call, response: requests.Response) -> bool:
+        try:
+            return bool(self._session.get_redirect_target(response))
+        except ValueError as error:
+            if not call.is_job:
+                raise
+            raise _unreadable(error, call, response) from error
 
     def _check_redirects(self, call: Call, response: requests.Response) -> None:
         """requests asks this before it looks for an adapter."""
@@ -183,3 +197,15 @@ class Following:
         with contextlib.suppress(ChunkedEncodingError, ContentDecodingError, RuntimeError):
             _ = response.content
         raise requests.TooManyRedirects(f"Exceeded {most} redirects.", response=response)
+
+
+def _unreadable(
+    error: ValueError, call: Call, response: requests.Response
+) -> requests.RequestException:
+    """What requests cannot read is an error of requests, in the middle of a job (P8)."""
+    location = ascii(response.headers.get("Location", ""))[:80]
+    return requests.exceptions.InvalidURL(
+        f"{printable(response.url)} redirects to {location}, which cannot be read: {error}",
+        request=call.sent,
+        response=response,
+    )

@@ -7,6 +7,7 @@ all that follow from it, in whichever session, thread or adapter they are sent.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -129,8 +130,7 @@ def owned(
 ) -> tuple[requests.PreparedRequest, OwnedHooks]:
     """``request`` as ``owner`` sends it, and its hooks: the caller's object may be sent by other
     threads too."""
-    own, hooks = object.__new__(type(request)), OwnedHooks(hooks_of(request), owner)
-    vars(own).update(vars(request))
+    own, hooks = copy.copy(request), OwnedHooks(hooks_of(request), owner)
     own.hooks = {**(request.hooks or {}), "response": hooks}
     return own, hooks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
 from urllib3.util import Timeout
 
 from ..clock import Clock
@@ -27,6 +28,19 @@ def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
     if isinstance(timeout, tuple):
         return tuple(_shorter(part, left) for part in timeout)
     return _shorter(timeout, left)
+
+
+def leave_to_caller(response: requests.Response, timeout: Any) -> None:
+    """What is streamed is the caller's: no time but the ``timeout`` that the caller gave holds for
+    the body of ``response``."""
+    connection = getattr(response.raw, "_connection", None)
+    sock = getattr(connection, "sock", None)
+    if isinstance(timeout, Timeout):
+        timeout = timeout.read_timeout
+    elif isinstance(timeout, tuple):
+        timeout = timeout[-1]
+    if sock is not None and (timeout is None or isinstance(timeout, (int, float))):
+        sock.settimeout(timeout)
 
 
 def _shorter(timeout: Any, left: float) -> Any:

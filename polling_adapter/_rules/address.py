@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -29,6 +29,11 @@ def without_userinfo(url: str) -> str:
     """:raises ValueError: it cannot be read."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def same(url: str | None, other: str | None) -> bool:
+    """Whether two URLs name the same: their fragments are not sent (RFC 9110 section 4.2.5)."""
+    return urldefrag(url or "").url == urldefrag(other or "").url
 
 
 def is_address(value: object) -> bool:

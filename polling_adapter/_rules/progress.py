@@ -195,7 +195,7 @@ class Progress(NamedTuple):
                 due.asked,
             )
         left = self.left(now)
-        if left is not None and (seconds > left or left == 0):
+        if left is not None and (seconds > left or self.overdue(now) is not None):
             return self._out_of_time(
                 f"the next request is due in {_number(seconds)} s ({due.reason}), "
                 f"{_number(left)} s are left"
@@ -209,7 +209,7 @@ class Progress(NamedTuple):
 
     def overdue(self, now: float) -> GiveUp | None:
         """Nothing more may be sent where ``total_timeout`` has gone by."""
-        if self.deadline is None or now < self.deadline:
+        if self.deadline is None or now <= self.deadline:
             return None
         return self._out_of_time("0 s are left")
 
@@ -270,11 +270,9 @@ class Progress(NamedTuple):
             return f"{what} outlasts poll_failures={policy.poll_failures}"
         if self.fives >= _ENOUGH_OF_500:
             return f"{what} came {self.fives} times in a row"
-        outage = now - self.failing_since
-        if policy.outage_max is not None and outage >= policy.outage_max:
-            return (
-                f"{what}: polls have failed for {_number(outage)} s, outage_max={policy.outage_max}"
-            )
+        outage, longest = now - self.failing_since, policy.outage_max
+        if longest is not None and outage >= longest:
+            return f"{what} outlasts outage_max={longest}: polls failed for {_number(outage)} s"
         return None
 
     def _out_of_time(self, why: str) -> GiveUp:

@@ -147,7 +147,12 @@ def test_P7_over_responses(connect: Open) -> None:
 def test_P7_a_refusal_that_stays_is_the_end(server: Server, connect: Open) -> None:
     server.script(poll("/w"), again(), Reply(429))
     seeing = Seeing()
-    assert connect(FAST.replace(poll_failures=0)).post(server.url, hooks={"response": seeing}).status_code == 429
+    assert (
+        connect(FAST.replace(poll_failures=0))
+        .post(server.url, hooks={"response": seeing})
+        .status_code
+        == 429
+    )
     assert seeing.statuses == [303, 429]
 
 

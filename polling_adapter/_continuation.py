@@ -1,0 +1,18 @@
+"""How to go on, whatever has ended a call."""
+
+from __future__ import annotations
+
+import requests
+
+
+def continuation_token(ended: BaseException | requests.Response) -> str | None:
+    """What :meth:`PollingSession.resume` takes to go on with a job.
+
+    :param ended: an exception that left a call, whoever raised it, or a response that is no result:
+        401, 404, 429, 502, or a redirect that was not followed.
+    :return: None where there is nothing to go on with: nothing was polled, the result is there, or
+        it is unknown whether the work has begun.
+    """
+    name = "_continuation_token" if isinstance(ended, requests.Response) else "continuation_token"
+    token = getattr(ended, name, None)
+    return token if isinstance(token, str) else None
