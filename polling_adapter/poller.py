@@ -15,6 +15,7 @@ import requests
 from requests.utils import get_netrc_auth
 
 from ._call.call import Call, Job, Next
+from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.following import Following
 from ._call.parcel import Parcel, Unprepared
@@ -113,17 +114,28 @@ class Poller:
             )
         chosen = default if policy is None else policy
         clock = chosen.clock
-        now = clock.monotonic()
+        wait = max(0.0, token.due - clock.time())
+        at = clock.monotonic() + wait
         total = chosen.total_timeout
         if policy is None and token.left is not None:
             allowed = token.elapsed + token.left
             total = allowed if total is None else min(allowed, total)
-        started = now - token.elapsed
-        deadline = None if total is None else started + total
-        progress = Progress(started, deadline, polls=token.polls, counted=token.counted)
-        wait = max(0.0, token.due - clock.time())
-        due = Due(now + wait, "resumed", asked=wait, jitter=False)
-        first = Unprepared(token.method, token.url, _as_redirected(session, token, kwargs))
+        started = at - token.elapsed
+        progress = Progress(
+            started,
+            None if total is None else started + total,
+            polls=token.polls,
+            counted=token.counted,
+            redirects=token.redirects,
+            failures=token.failures,
+            failing_since=at - token.failing,
+            fives=token.fives,
+            refusals=token.refusals,
+            unusable=token.unusable,
+        )
+        due = Due(at, "resumed", asked=wait, jitter=False)
+        kwargs = _as_redirected(session, token, kwargs)
+        first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
         poller = cls(session, Call(chosen, Job(progress, due, first), origin=token.origin))
         poller._check_limits(due, first)
         return poller
@@ -363,6 +375,11 @@ class Poller:
             polling: Any = call
             kwargs = {**upcoming.kwargs, "allow_redirects": False, "polling": polling}
             send = partial(self._session.request, upcoming.method, upcoming.url, **kwargs)
+            if upcoming.is_resumed:  # its address is not to be rewritten by a class of the caller's
+                del kwargs["polling"]
+                kwargs["hooks"] = carrying(call, kwargs.get("hooks"), self._session)
+                stock = requests.Session.request
+                send = partial(stock, self._session, upcoming.method, upcoming.url, **kwargs)
             return attempt(call, send, reads=not kwargs.get("stream", self._session.stream))
         request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
         following: Following = call.following
@@ -413,16 +430,22 @@ def _as_redirected(
     """The arguments of a request that goes where redirects have led: the session adds to it what
     requests would have left in it."""
     headers: dict[str, Any] = dict(token.headers)
+    if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+        headers.setdefault("Cache-Control", "no-cache")
     params = kwargs.get("params") or {}
     if isinstance(params, Mapping) and isinstance(session.params, Mapping):
         params = {**dict.fromkeys(session.params), **params}
     kwargs = {**kwargs, "params": params}
+    given = kwargs.get("headers") or {}
     if session.should_strip_auth(token.origin, token.url):
+        # Whoever has altered a token has chosen where it leads: nothing that the session or the
+        # caller has is meant for there, but what netrc has for that very host.
         headers = {**dict.fromkeys(_CREDENTIALS), **headers}
-        if kwargs.get("auth") is None:
-            netrc = get_netrc_auth(token.url) if session.trust_env else None
-            kwargs["auth"] = _no_credentials if netrc is None else netrc
-    for name, value in (kwargs.get("headers") or {}).items():
+        netrc = get_netrc_auth(token.url) if session.trust_env else None
+        kwargs["auth"] = _no_credentials if netrc is None else netrc
+        kwargs.pop("cookies", None)
+        given = {k: v for k, v in given.items() if k.title() not in _CREDENTIALS}
+    for name, value in given.items():
         for other in [known for known in headers if known.lower() == name.lower()]:
             del headers[other]
         headers[name] = value

@@ -560,18 +560,23 @@ def test_params_of_the_session_are_not_added_again(
     assert server.asked == ["POST /?k=v", f"GET {sent}"]
 
 
-def test_what_the_caller_says_again_is_sent_wherever_it_leads(
+def test_credentials_given_again_are_for_the_origin_that_the_job_began_at(
     server: Server, elsewhere: Server, session: PollingSession
 ) -> None:
-    server.script(poll(elsewhere.url, "1"))
+    server.script(poll("/work", "1"), poll(elsewhere.url, "1"), DONE, DONE)
     elsewhere.script(DONE)
     session.headers["Authorization"] = "session's"
-    token = session.begin("POST", server.url).continuation_token()
-    session.resume(token, headers={"AUTHORIZATION": "own"}).result()
-    session.resume(token, auth=("user", "own")).result()
-    sent = [{**seen.headers} for seen in elsewhere.seen]
-    assert sent[0]["AUTHORIZATION"] == "own"
-    assert sent[1]["Authorization"].startswith("Basic ")
+    here = session.begin("POST", server.url).continuation_token()
+    there = session.begin("POST", server.url).continuation_token()
+    for token in (here, there):
+        headers = {"AUTHORIZATION": "own", "X-Own": "1"}
+        session.resume(token, headers=headers).result()
+        session.resume(token, auth=("user", "own"), cookies={"a": "own"}).result()
+    assert server.seen[2].headers["AUTHORIZATION"] == "own"
+    assert server.seen[3].headers["Authorization"].startswith("Basic ")
+    assert elsewhere.seen[0].headers["X-Own"] == "1"
+    secrets = {"authorization", "cookie"}
+    assert not [seen for seen in elsewhere.seen if secrets & {k.lower() for k in seen.headers}]
 
 
 def test_a_body_that_the_token_does_not_hold_is_asked_for(

@@ -361,18 +361,30 @@ class Call:
         job, upcoming = self.current(), self.upcoming()
         if upcoming is None:
             return None
-        now = self.clock.monotonic()
+        now, progress = self.clock.monotonic(), job.progress
         at = now if job.due is None else job.due.at
+        # What is due stays due: the text rounds up, to the millisecond (P2).
+        due = self.clock.time() + (at - now if at > now else at - now - 0.002)
         # The first is yet to be counted, but what goes on with it is a poll already.
-        polls = 1 if not job.progress.polls and job.due is not None and job.due.poll else 0
+        polls = 1 if not progress.polls and job.due is not None and job.due.poll else 0
+        # The wait that was asked for counts; what a token rests beyond that does not.
+        then = max(at, now)
         return Token(
             url=without_userinfo(upcoming.url or ""),
             method=upcoming.method or "",
-            due=self.clock.time() + max(0.0, at - now),
-            polls=job.progress.polls + polls,
-            counted=job.progress.counted + polls,
-            elapsed=now - job.progress.started,
-            left=job.progress.left(now),
+            due=max(0.0, due),
+            polls=progress.polls + polls,
+            counted=progress.counted + polls,
+            redirects=progress.redirects,
+            elapsed=max(0.0, then - progress.started),
+            left=progress.left(then),
+            failures=progress.failures,
+            failing=max(0.0, then - progress.failing_since) if progress.failures else 0.0,
+            fives=progress.fives,
+            refusals=progress.refusals,
+            unusable=progress.unusable,
+            no_cache=upcoming.headers.get("Cache-Control") == "no-cache"
+            or (job.due is not None and job.due.storable),
             origin=without_userinfo(self.origin or ""),
             has_body=upcoming.body is not None,
             headers={

@@ -13,11 +13,17 @@ from .hooks import has_hooks, hooks_of
 
 
 class Unprepared:
-    """What the caller wants to be sent: the arguments of ``Session.request()``."""
+    """What the caller wants to be sent: the arguments of ``Session.request()``.
 
-    __slots__ = ("kwargs", "method", "url")
+    :param is_resumed: it goes on with a job, so that its URL is the one that was named.
+    """
 
-    def __init__(self, method: str, url: str, kwargs: dict[str, Any]) -> None:
+    __slots__ = ("is_resumed", "kwargs", "method", "url")
+
+    def __init__(
+        self, method: str, url: str, kwargs: dict[str, Any], is_resumed: bool = False
+    ) -> None:
+        self.is_resumed = is_resumed
         self.method = method
         self.url = url
         self.kwargs = kwargs

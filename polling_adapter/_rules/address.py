@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urldefrag, urlsplit
+
+# Two parsers of URLs take these for different hosts; no URL has them (RFC 3986 section 2).
+_READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -38,7 +42,7 @@ def same(url: str | None, other: str | None) -> bool:
 
 def is_address(value: object) -> bool:
     """Whether ``value`` is a URL that requests can be sent to."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _READ_TWO_WAYS.search(value):
         return False
     try:
         parts = urlsplit(value)

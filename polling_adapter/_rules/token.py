@@ -27,10 +27,15 @@ class Token(NamedTuple):
     """What is left to do of a call.
 
     :param url: what is asked next. :param method: by which method.
-    :param due: not before then, in seconds since the epoch.
+    :param due: not before then, in seconds since the epoch; a past instant stays past.
     :param polls: how many were followed. :param counted: how many of them against ``max_polls``.
-    :param elapsed: seconds that count against ``total_timeout``.
-    :param left: seconds that are left of it; None: there is no limit, or a new one.
+    :param redirects: how many others were followed.
+    :param elapsed: seconds that count against ``total_timeout`` when it is due.
+    :param left: seconds that are left of it then; None: there is no limit, or a new one.
+    :param failures: failed polls in a row. :param failing: for so many seconds when it is due.
+    :param fives: answers of 500 in a row. :param refusals: refusals in a row.
+    :param unusable: Retry-After headers in a row that name no usable time.
+    :param no_cache: whether caches must be passed by.
     :param origin: a URL of where the first request went, for which credentials were meant.
     :param has_body: whether the request has a body, which this does not hold.
     :param headers: those of its headers that were asked for.
@@ -46,21 +51,33 @@ class Token(NamedTuple):
     origin: str
     has_body: bool
     headers: Mapping[str, str]
+    redirects: int = 0
+    failures: int = 0
+    failing: float = 0.0
+    fives: int = 0
+    refusals: int = 0
+    unusable: int = 0
+    no_cache: bool = False
 
     def anew(self) -> Token:
         """The same, where a limit is reached: it counts from the beginning."""
-        return self._replace(counted=0, elapsed=0.0, left=None)
+        return self._replace(
+            counted=0, redirects=0, elapsed=0.0, left=None, failures=0, failing=0.0, fives=0
+        )
 
     def __str__(self) -> str:
         # The wall clock to the millisecond, rounded up: P1, never early.
         fields = self._replace(
             due=math.ceil(min(self.due, _FAR) * 1000) / 1000,
             elapsed=round(self.elapsed, 3),
-            left=None if self.left is None else round(self.left, 3),
+            left=None if self.left is None else round(min(self.left, _FAR), 3),
+            failing=round(self.failing, 3),
             origin=_origin(self.origin),
             headers=dict(self.headers),
         )
-        found = {"version": VERSION, **fields._asdict()}
+        defaults = self._field_defaults  # which are left out: it shall be short
+        told = {k: v for k, v in fields._asdict().items() if k not in defaults or v != defaults[k]}
+        found = {"version": VERSION, **told}
         inside = json.dumps({**found, "check": _check(found)}, separators=(",", ":"))
         return base64.urlsafe_b64encode(inside.encode()).rstrip(b"=").decode()
 
@@ -83,12 +100,14 @@ class Token(NamedTuple):
                 f"this one reads up to {VERSION}"
             )
         checksum = inside.pop("check", None)
+        expected = _check({"version": version, **inside})
+        inside = {**cls._field_defaults, **inside}
         if inside.keys() != _CHECKS.keys():
             raise ValueError("the continuation token is damaged: something is missing, or too much")
         for name, (check, accepted) in _CHECKS.items():
             if not check(inside[name]):
                 raise ValueError(f"the continuation token is damaged: {name} is no {accepted}")
-        if checksum != _check({"version": version, **inside}):
+        if checksum != expected:
             raise ValueError("the continuation token is damaged: it was altered after it was made")
         return cls(**inside)
 
@@ -131,6 +150,13 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "elapsed": (_is_seconds, "number of seconds"),
     "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
     "origin": (is_address, "http:// or https:// address"),
+    "redirects": (_is_count, "number of redirects"),
+    "failures": (_is_count, "number of failed polls"),
+    "failing": (_is_seconds, "number of seconds"),
+    "fives": (_is_count, "number of answers"),
+    "refusals": (_is_count, "number of refusals"),
+    "unusable": (_is_count, "number of answers"),
+    "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
     "has_body": (lambda value: isinstance(value, bool), "yes or no"),
     "headers": (
         lambda value: (

@@ -1,0 +1,146 @@
+"""A job that is carried by tokens, one request a process, is the same job (P10)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import zlib
+from io import BytesIO
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polling_adapter import Poller, PollingMixin, PollingPolicy, PollingSession
+
+from ..fake_clock import FakeClock
+from ..server import DONE, RESET, Reply, Server, again, poll, serving
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+def outcome(poller: Poller) -> Any:
+    error = poller.exception()
+    return type(error) if error is not None else poller.result().status_code
+
+
+def by_tokens(session: PollingSession, url: str, clock: FakeClock, rest: float = 0.0) -> Any:
+    """As a queue does it: resume, wait, poll once, hand the token over."""
+    poller = session.begin("POST", url)
+    while not poller.done():
+        token = poller.continuation_token()
+        clock.now += poller.wait_seconds + rest
+        poller = session.resume(token)
+        poller.poll()
+    return outcome(poller)
+
+
+def in_one_call(session: PollingSession, url: str) -> Any:
+    try:
+        return session.post(url).status_code
+    except requests.RequestException as error:
+        return type(error)
+
+
+HOPS = [
+    poll("/w", "1"),
+    poll("/w", "30", 301),
+    poll("/v", "soon"),
+    poll("/w", "0"),
+    again("2"),
+    again("0"),
+    again("5", 503),
+    Reply(502),
+    Reply(500),
+    Reply(429),
+    RESET,
+    Reply(302, {"Location": "/w"}),
+    DONE,
+    Reply(404),
+]
+
+
+@settings(max_examples=120, deadline=None)
+@given(hops=st.lists(st.sampled_from(HOPS), max_size=12), last=st.sampled_from(HOPS))
+def test_P10_tokens_after_each_hop_equal_one_call(hops: list[Reply], last: Reply) -> None:
+    found = []
+    for way in ("call", "tokens", "tokens at rest"):
+        clock = FakeClock()
+        policy = PollingPolicy(clock=clock, jitter=0, total_timeout=300, max_polls=25)
+        with serving() as server, PollingSession(policy=policy) as session:
+            session.max_redirects = 4
+            server.script(poll("/w", "1"), *hops, last)
+            began = clock.now
+            if way == "call":
+                end = in_one_call(session, server.url)
+            else:
+                # What a token rests beyond its due costs no time.
+                end = by_tokens(session, server.url, clock, 0 if way == "tokens" else 1000)
+            waited = round(clock.now - began, 1) if way != "tokens at rest" else None
+            found.append((end, server.asked, waited))
+    call, tokens, at_rest = found
+    assert tokens[:2] == call[:2] == at_rest[:2]
+    assert tokens[2] == pytest.approx(call[2], abs=0.1 * len(call[1]))
+
+
+@pytest.mark.parametrize("status", [301, 308])
+def test_P10_caches_are_passed_by(server: Server, status: int) -> None:
+    server.script(poll("/w", "0", status), poll("/w", "0", status), DONE)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("GET", server.url)
+        for _ in range(2):
+            poller = session.resume(poller.continuation_token())
+            poller.poll()
+    sent = [seen.headers.get("Cache-Control") for seen in server.seen]
+    assert sent == [None, "no-cache", "no-cache"]
+
+
+def test_P2_what_is_due_stays_due(server: Server) -> None:
+    server.script(poll("/w", "0.02"))
+    with PollingSession(policy=FAST) as session:
+        for _ in range(20):
+            poller = session.begin("GET", server.url)
+            time.sleep(poller.wait_seconds + 0.001)
+            assert poller.wait_seconds == 0
+            assert session.resume(poller.continuation_token()).wait_seconds == 0
+
+
+def test_files_given_to_resume_are_sent(server: Server) -> None:
+    server.script(again("0"), DONE)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url, files={"f": BytesIO(b"payload")})
+        token = poller.continuation_token()
+        session.resume(token, files={"f": BytesIO(b"payload")}).result()
+    assert [b"payload" in seen.body for seen in server.seen] == [True, True]
+
+
+def test_a_session_that_rewrites_addresses_resumes_at_the_right_one(server: Server) -> None:
+    class ServiceSession(requests.Session):
+        def request(self, method: str, url: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            return super().request(method, f"{server.url}{url}", *args, **kwargs)
+
+    class Service(PollingMixin, ServiceSession):
+        pass
+
+    server.script(poll("/w"), DONE)
+    with Service(policy=FAST) as session:
+        token = session.begin("POST", "/start").continuation_token()
+        assert session.resume(token, allow_redirects=True).result().text == "done"
+    assert server.asked == ["POST /start", "GET /w"]
+
+
+@pytest.mark.parametrize("url", ["http://evil.test\\@host.test/", "http://a b/", "http://a\tb/"])
+def test_an_address_that_is_read_in_two_ways_is_refused(server: Server, url: str) -> None:
+    server.script(poll("/w"))
+    with PollingSession(policy=FAST) as session:
+        token = session.begin("POST", server.url).continuation_token()
+        inside = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        del inside["check"]
+        inside["url"] = url
+        inside["check"] = zlib.crc32(json.dumps(inside, sort_keys=True).encode())
+        forged = base64.urlsafe_b64encode(json.dumps(inside).encode()).decode()
+        with pytest.raises(ValueError, match="url is no http"):
+            session.resume(forged)
