@@ -2,7 +2,7 @@
 
 A worker takes the poller that is due first, waits for it, polls, and puts it back: what it puts
 back it may take again, so whatever is due first is always in somebody's hands, and nobody needs to
-be woken.
+be woken but by what is drawn later.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 
-from .clock import SystemClock, sleep_unless
+from .clock import Clock, SystemClock, sleep_unless
 from .exceptions import PollingTimeout
 from .poller import Poller
 
@@ -28,7 +29,10 @@ _LOOK_AGAIN = 0.02
 
 
 def as_completed(
-    pollers: Iterable[Poller], max_workers: int = 8, timeout: float | None = None
+    pollers: Iterable[Poller],
+    max_workers: int = 8,
+    timeout: float | None = None,
+    max_pending: int | None = None,
 ) -> Iterator[Poller]:
     """Poll until all are done, and yield each as soon as it is.
 
@@ -37,56 +41,64 @@ def as_completed(
     pollers that are not done can be polled further, or resumed. Waits go by the clock of the first
     poller's policy.
 
-    :param pollers: of one or more sessions.
+    :param pollers: of one or more sessions. What :meth:`PollingSession.submit` gives is started
+        here, in order.
     :param max_workers: so many threads send requests.
     :param timeout: seconds from the first ``next()`` on; None: no limit.
+    :param max_pending: so many are drawn from ``pollers`` at a time, and the next when one is done;
+        None: all at once.
     :raises PollingTimeout: ``timeout`` is over, and some are not done; they can be polled further.
-    :raises TypeError: ``max_workers`` is no whole number.
+    :raises TypeError: ``max_workers`` or ``max_pending`` is no whole number.
     :raises ValueError: it is less than 1.
     """
-    refused = f"max_workers={max_workers!r} is not accepted: it takes a whole number, 1 or more"
-    if isinstance(max_workers, bool) or not isinstance(max_workers, int):
+    _check("max_workers", max_workers)
+    if max_pending is not None:
+        _check("max_pending", max_pending)
+    return _completed(iter(pollers), max_workers, timeout, max_pending or sys.maxsize)
+
+
+def _check(name: str, value: object) -> None:
+    refused = f"{name}={value!r} is not accepted: it takes a whole number, 1 or more"
+    if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(refused)
-    if max_workers < 1:
+    if value < 1:
         raise ValueError(refused)
-    return _completed(list(dict.fromkeys(pollers)), max_workers, timeout)
 
 
-def _completed(pollers: list[Poller], max_workers: int, timeout: float | None) -> Iterator[Poller]:
-    done = [poller for poller in pollers if poller.done()]
-    waiting = [poller for poller in pollers if not poller.done()]
-    if not waiting:
-        yield from done
-        return
-    with _Workers(waiting, timeout) as workers:
-        workers.start(max_workers)
-        yield from done
-        for left in range(len(waiting), 0, -1):
+def _completed(
+    pollers: Iterator[Poller], max_workers: int, timeout: float | None, max_pending: int
+) -> Iterator[Poller]:
+    with _Workers(max_workers, timeout) as workers:
+        workers.draw(pollers, max_pending)
+        while workers.pending:
             poller = workers.next_done()
             if poller is None:
                 raise PollingTimeout(
-                    f"{left} (of {len(pollers)}) pollers are not done within timeout={timeout} s; "
-                    "they can be polled further"
+                    f"{len(workers.pending)} (of {workers.drawn}) pollers are not done within "
+                    f"timeout={timeout} s; they can be polled further"
                 )
+            workers.draw(pollers, max_pending)
             yield poller
 
 
 class _Workers:
     """Threads that poll while the ``with`` block lasts."""
 
-    def __init__(self, pollers: list[Poller], timeout: float | None) -> None:
-        self._clock = pollers[0].policy.clock
-        self._until = math.inf if timeout is None else self._clock.monotonic() + timeout
+    def __init__(self, number: int, timeout: float | None) -> None:
+        self.pending: set[Poller] = set()
+        self.drawn = 0
+        self._number = number
+        self._timeout = timeout
+        self._until = math.inf
+        self._clock: Clock = _clock
         self._serial = itertools.count()  # who came first, of those that are due at once
         self._agenda: list[tuple[float, int, Poller]] = []
         self._lock = threading.Lock()
         self._done: SimpleQueue[Poller | BaseException | None] = SimpleQueue()
         self._ended = threading.Event()
+        self._news = threading.Event()  # whoever waits looks again what is due first
+        self._all_drawn = False
         self._tell_done = self._done.put
-        self._yielded: set[Poller] = set()
-        self._pollers = pollers
-        for poller in pollers:
-            self._put_back(poller)
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> _Workers:
@@ -94,23 +106,40 @@ class _Workers:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
-        for poller in self._pollers:
+        self._news.set()
+        for poller in self.pending:
             poller._unwatch(self._tell_done)
         # Whoever has no more time does not wait for an answer, and nobody waits for long.
         until = _clock.monotonic() + (0 if kind is PollingTimeout else _PATIENCE)
         for thread in self._threads:
             thread.join(max(0.0, until - _clock.monotonic()))
 
-    def start(self, number: int) -> None:
-        """Begin to poll, with so many threads at the most."""
-        for poller in self._pollers:
-            poller._watch(self._tell_done)  # cancelled, it is done before it is due
-            if poller.done():  # since it was looked at
-                self._tell_done(poller)
-        for n in range(min(number, len(self._pollers))):
+    def draw(self, pollers: Iterator[Poller], max_pending: int) -> None:
+        """Begin to poll more of them, so that no more than ``max_pending`` are."""
+        while len(self.pending) < max_pending and not self._all_drawn:
+            poller = next(pollers, None)
+            if poller is None:
+                self._all_drawn = True
+            elif poller not in self.pending:
+                self._begin(poller)
+        for n in range(len(self._threads), min(self._number, len(self.pending))):
             thread = threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
             thread.start()
             self._threads.append(thread)
+        self._news.set()
+
+    def _begin(self, poller: Poller) -> None:
+        if not self.drawn:
+            self._clock = poller.policy.clock
+            if self._timeout is not None:
+                self._until = self._clock.monotonic() + self._timeout
+        self.drawn += 1
+        self.pending.add(poller)
+        poller._watch(self._tell_done)  # cancelled, it is done before it is due
+        if poller.done():
+            self._tell_done(poller)
+            return
+        self._put_back(poller)
 
     def next_done(self) -> Poller | None:
         """The next that is done; None where the time is over."""
@@ -124,17 +153,28 @@ class _Workers:
                 return None
             if isinstance(done, BaseException):
                 raise done
-            if done not in self._yielded:  # one that is cancelled is told of by its worker too
-                self._yielded.add(done)
+            if done in self.pending:  # one that is cancelled is told of by its worker too
+                self.pending.remove(done)
+                done._unwatch(self._tell_done)
                 return done
 
     def _work(self) -> None:
         try:
-            while (entry := self._taken()) is not None:
+            while not self._ended.is_set():
+                entry = self._taken()
+                if entry is None:  # more may be drawn, or come back
+                    if self._all_drawn and not self.pending:
+                        return
+                    self._ended.wait(_LOOK_AGAIN)
+                    continue
                 at, _, poller = entry
                 self._wait(min(at, self._until))
                 if self._ended.is_set():
                     return
+                if self._news.is_set() and self._clock.monotonic() < min(at, self._until):
+                    self._news.clear()
+                    self._put_back(poller)
+                    continue
                 if at > self._until:
                     self._done.put(None)
                     return
@@ -161,4 +201,4 @@ class _Workers:
     def _wait(self, until: float) -> None:
         seconds = until - self._clock.monotonic()
         if seconds > 0:
-            sleep_unless(self._ended, seconds, self._clock)
+            sleep_unless(self._news, seconds, self._clock)

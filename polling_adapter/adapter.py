@@ -118,7 +118,8 @@ def _send_in(
     timeout = call.timeout(options["timeout"])
     under_way = sending.set(call)
     try:
-        # At once, whatever interrupts then
+        call.is_sent()
+        # at once, whatever interrupts then
         call.arrived = response = send(request, **{**options, "timeout": timeout})
     finally:
         sending.reset(under_way)

@@ -20,7 +20,7 @@ from ._call.exchange import attempt
 from ._call.following import Following
 from ._call.parcel import Parcel, Unprepared
 from ._rules.address import printable
-from ._rules.progress import Due, Progress
+from ._rules.progress import Due, Progress, is_idempotent
 from ._rules.token import Token
 from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout
@@ -89,13 +89,24 @@ class Poller:
         url: str,
         kwargs: dict[str, Any],
     ) -> Poller:
-        call = Call(policy)
-        call.job = call.job._replace(upcoming=Unprepared(method, url, kwargs))
-        poller = cls(session, call)
-        call.run(poller.poll)
+        poller = cls.submitted(session, policy, method, url, kwargs)
+        poller._call.run(poller.poll)
         if isinstance(poller._outcome, Exception) and not poller._is_begun():
             raise poller._forget_outcome()
         return poller
+
+    @classmethod
+    def submitted(
+        cls,
+        session: requests.Session,
+        policy: PollingPolicy,
+        method: str,
+        url: str,
+        kwargs: dict[str, Any],
+    ) -> Poller:
+        call = Call(policy)
+        call.job = call.job._replace(upcoming=Unprepared(method.upper(), url, kwargs))
+        return cls(session, call)
 
     @classmethod
     def resumed(
@@ -371,7 +382,15 @@ class Poller:
         return None
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
+        if call.job.unanswered and not is_idempotent(upcoming.method or ""):
+            raise PollingError(  # something has interrupted it: it is never sent twice
+                f"{upcoming.method} {printable(upcoming.url)} was sent and not answered: it is "
+                "unknown whether the work has begun",
+                url=upcoming.url,
+            )
         if isinstance(upcoming, Unprepared):
+            if not upcoming.is_resumed:  # its time counts from now on
+                call.begins()
             polling: Any = call
             kwargs = {**upcoming.kwargs, "allow_redirects": False, "polling": polling}
             send = partial(self._session.request, upcoming.method, upcoming.url, **kwargs)

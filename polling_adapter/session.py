@@ -161,6 +161,22 @@ class PollingMixin(_Base):
         policy = self.policy if polling is None else checked(polling)
         return Poller.begun(self, policy, method, url, kwargs)
 
+    def submit(
+        self,
+        method: str,
+        url: str,
+        *,
+        polling: PollingPolicy | None = None,
+        **kwargs: Any,
+    ) -> Poller:
+        """As :meth:`begin`, but nothing is sent yet: the first request goes as every other one, by
+        the poller's own methods or :func:`as_completed`, and its error is the result's.
+
+        :param polling: another policy for this job.
+        """
+        policy = self.policy if polling is None else checked(polling)
+        return Poller.submitted(self, policy, method, url, kwargs)
+
     def resume(self, token: str, *, polling: PollingPolicy | None = None, **kwargs: Any) -> Poller:
         """Go on with a job, by the token of a :class:`Poller` or a :exc:`PollingError`. Nothing is
         sent yet.
@@ -227,6 +243,8 @@ class PollingMixin(_Base):
         # Ours see to it themselves, and what has no sockets has nothing to bound.
         if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, PollingAdapterMixin):
             kwargs = {**kwargs, "timeout": call.timeout(kwargs.get("timeout"))}
+        if not isinstance(adapter, PollingAdapterMixin):
+            call.is_sent()
         response = super().send(request, **kwargs)
         if call.exchange.again is not None and "Set-Cookie" in response.headers:
             # requests has stored it, but what is made of this request has cookies of its own.

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from polling_adapter import (
+    Poller,
     PollingPolicy,
     PollingSession,
     PollingTimeout,
@@ -20,7 +21,7 @@ from polling_adapter import (
 from polling_adapter.reference_server import ReferenceServer
 
 from .fake_clock import FakeClock
-from .server import DONE, Reply, Seen, Server, poll
+from .server import DONE, RESET, Reply, Seen, Server, poll
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -226,3 +227,77 @@ def test_what_nobody_foresaw_ends_the_loop(
     with pytest.raises(SystemExit):
         list(as_completed([poller]))
     assert workers() == []
+
+
+# jobs that are started here
+
+
+def test_P6_submitted_jobs_are_started_in_order(server: Server) -> None:
+    started: list[str] = []
+
+    def answer(seen: Any) -> Reply:
+        if seen.method == "POST":
+            started.append(seen.path)
+            return poll(f"/work{seen.path}", "0.01")
+        return Reply(200, {}, seen.path.encode())
+
+    server.answer = answer
+    with PollingSession(policy=FAST) as session:
+        jobs = [session.submit("post", f"{server.url}/{n}", data=b"x") for n in range(20)]
+        assert started == []
+        assert not jobs[0].done()
+        found = {job.result().text for job in as_completed(jobs, max_workers=1)}
+    assert started == [f"/{n}" for n in range(20)]
+    assert found == {f"/work/{n}" for n in range(20)}
+
+
+def test_P6_a_start_that_fails_is_that_jobs_error(server: Server) -> None:
+    server.answer = lambda seen: RESET if seen.path == "/1" else DONE
+    with PollingSession(policy=FAST) as session:
+        urls = [f"{server.url}/0", f"{server.url}/1", "ftp://host.test/", f"{server.url}/2"]
+        jobs = [session.submit("POST", url) for url in urls]
+        list(as_completed(jobs))
+    kinds = [type(job.exception()).__name__ for job in jobs]
+    assert kinds == ["NoneType", "ConnectionError", "InvalidSchema", "NoneType"]
+    assert sorted(server.asked) == ["POST /0", "POST /1", "POST /2"]
+    with pytest.raises(ValueError, match="unknown whether the work has begun"):
+        jobs[1].continuation_token()
+
+
+def test_no_more_than_max_pending_are_drawn(server: Server) -> None:
+    server.answer = lambda seen: poll("/work", "0.02") if seen.method == "POST" else DONE
+    drawn: list[Poller] = []
+
+    def jobs(session: PollingSession) -> Iterator[Poller]:
+        for _ in range(30):
+            drawn.append(session.submit("POST", server.url))
+            yield drawn[-1]
+
+    with PollingSession(policy=FAST) as session:
+        for number, job in enumerate(as_completed(jobs(session), max_pending=4), 1):
+            assert job.result().text == "done"
+            assert len(drawn) <= number + 4
+    assert len(drawn) == 30
+
+
+def test_P2_what_is_drawn_later_is_not_kept_waiting(server: Server) -> None:
+    """All workers may be waiting for what is due much later."""
+    server.answer = lambda seen: poll("/work", "30") if seen.path == "/slow" else DONE
+    with PollingSession(policy=FAST) as session:
+
+        def jobs() -> Iterator[Poller]:
+            yield session.submit("POST", f"{server.url}/slow")
+            for _ in range(5):
+                yield session.submit("POST", server.url)
+
+        started = time.monotonic()
+        completed = as_completed(jobs(), max_workers=1, max_pending=2)
+        assert all(next(completed).result().text == "done" for _ in range(5))
+        completed.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5])
+def test_max_pending_is_a_number(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="max_pending"):
+        as_completed([], max_pending=value)

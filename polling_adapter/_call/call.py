@@ -164,6 +164,11 @@ class Call:
                 self._hooks.owner = None  # its requests are nobody's, from here on
                 self._hooks = None
 
+    def begins(self) -> None:
+        """Its time counts from now on."""
+        progress = Progress.begin(self.policy, self.clock.monotonic())
+        self.job = self.job._replace(progress=progress)
+
     def owns(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """``request``, and all that are made of it, as those of this call."""
         own, self._hooks = owned(request, self)
@@ -197,7 +202,11 @@ class Call:
         if verdict is not None:
             self.job = self.job._replace(upcoming=request)
             raise self.ended(verdict)
-        self.job = Job(progress, None, request, request, response, unanswered=True)
+        self.job = Job(progress, None, request, request, response)
+
+    def is_sent(self) -> None:
+        """From here on, until it is answered, nobody knows what becomes of the request."""
+        self.job = self.job._replace(unanswered=True)
 
     def verdict(self, response: requests.Response) -> Verdict:
         """What is to be done about an answer to the request."""
