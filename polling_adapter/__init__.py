@@ -1,5 +1,7 @@
 """HTTP polling that the caller never sees: requests that respect Retry-After on redirects."""
 
+import logging
+
 from ._as_completed import as_completed
 from ._continuation import continuation_token
 from ._install import install, installed, uninstall
@@ -16,6 +18,9 @@ from .exceptions import (
 from .policy import PollingPolicy, Wait
 from .poller import Poller
 from .session import PollingMixin, PollingSession
+
+# Whoever wants to see what is logged sets up logging (the documentation of logging says so).
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "OutageTooLong",

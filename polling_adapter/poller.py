@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any, NoReturn
 
 import requests
-from requests.utils import get_netrc_auth
 
 from ._call.call import Call, Job, Next
 from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.following import Following
 from ._call.parcel import Parcel, Unprepared
+from ._call.resumed import as_redirected
+from ._call.turn import Turn, without_frames
 from ._rules.address import printable
 from ._rules.progress import Due, Progress, is_idempotent
 from ._rules.token import Token
@@ -26,32 +25,8 @@ from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout
 from .policy import PollingPolicy
 
-# Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
-# 6265 section 4.2)
-_CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
-
 # So often, in seconds, whoever waits for another thread that is sending looks at it again.
 _LOOK_AGAIN = 0.02
-
-
-class _Turn:
-    """What a thread holds while it sends: free when the thread has left it, however it did.
-
-    A signal's handler may raise between any two steps, also before a ``try`` is entered and after
-    a ``finally`` has begun; only ``with`` on a lock is never left in between. So whoever sends
-    holds a lock of its own, and a lock that nobody holds is no turn, nor one that a fork copied.
-    """
-
-    __slots__ = ("_process", "lock")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self._process = os.getpid()
-
-    @property
-    def is_held(self) -> bool:
-        """Whether its thread is still in it."""
-        return self.lock.locked() and self._process == os.getpid()
 
 
 class Poller:
@@ -77,7 +52,7 @@ class Poller:
         self._call = call
         self._outcome: Any = None  # the response, or the error that ended the job
         self._cancelled = False
-        self._turns: list[_Turn] = []  # the first that is held is that of the thread that sends
+        self._turns: list[Turn] = []  # the first that is held is that of the thread that sends
         self._watchers: list[Callable[[Poller], object]] = []
 
     @classmethod
@@ -145,7 +120,7 @@ class Poller:
             unusable=token.unusable,
         )
         due = Due(at, "resumed", asked=wait, jitter=False)
-        kwargs = _as_redirected(session, token, kwargs)
+        kwargs = as_redirected(session, token, kwargs)
         first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
         poller = cls(session, Call(chosen, Job(progress, due, first), origin=token.origin))
         poller._check_limits(due, first)
@@ -276,7 +251,7 @@ class Poller:
             by a clock that stands still.
         :return: False where another thread is sending.
         """
-        turn = _Turn()
+        turn = Turn()
         with turn.lock:
             self._turns.append(turn)
             try:
@@ -299,7 +274,7 @@ class Poller:
         with contextlib.suppress(ValueError):
             self._watchers.remove(told)
 
-    def _turn_held(self) -> _Turn | None:
+    def _turn_held(self) -> Turn | None:
         for turn in tuple(self._turns):
             if turn.is_held:
                 return turn
@@ -354,8 +329,9 @@ class Poller:
             response = call.run(self._next, call)
             if response is not None:
                 self._outcome = response
+                call.tell(response)
         except Exception as error:  # it is the result's to raise it
-            self._outcome = _without_frames(error)
+            self._outcome = without_frames(error)
 
     def _next(self, call: Call) -> requests.Response | None:
         """What comes of the next request: the result, or what is to be sent after it and waits."""
@@ -410,7 +386,7 @@ class Poller:
         try:
             call.run(call.pause, Next(first, due, None))  # type: ignore[arg-type]
         except PollingError as error:
-            self._outcome = _without_frames(error)
+            self._outcome = without_frames(error)
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
         token = self._call.token()
@@ -422,54 +398,3 @@ class Poller:
             elapsed=self._call.elapsed,
             continuation_token=None if token is None else str(token),
         )
-
-
-class _Traceback(Exception):
-    """Shows where the error of a job was raised."""
-
-
-def _without_frames(error: Exception) -> Exception:
-    """``error`` as a poller keeps it: its frames know the poller, and the cycle would keep all of
-    them until the collector comes. Where it was raised in code of the caller's, it still says."""
-    if not isinstance(error, requests.RequestException):
-        shown = "".join(traceback.format_exception(error))
-        error.__cause__ = _Traceback(f"\n{shown}")
-    chain: list[BaseException | None] = [error]
-    while chain:
-        one = chain.pop()
-        if one is not None and one.__traceback__ is not None:
-            one.__traceback__ = None
-            chain += [one.__cause__, one.__context__]
-    return error
-
-
-def _as_redirected(
-    session: requests.Session, token: Token, kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a request that goes where redirects have led: the session adds to it what
-    requests would have left in it."""
-    headers: dict[str, Any] = dict(token.headers)
-    if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
-        headers.setdefault("Cache-Control", "no-cache")
-    params = kwargs.get("params") or {}
-    if isinstance(params, Mapping) and isinstance(session.params, Mapping):
-        params = {**dict.fromkeys(session.params), **params}
-    kwargs = {**kwargs, "params": params}
-    given = kwargs.get("headers") or {}
-    if session.should_strip_auth(token.origin, token.url):
-        # Whoever has altered a token has chosen where it leads: nothing that the session or the
-        # caller has is meant for there, but what netrc has for that very host.
-        headers = {**dict.fromkeys(_CREDENTIALS), **headers}
-        netrc = get_netrc_auth(token.url) if session.trust_env else None
-        kwargs["auth"] = _no_credentials if netrc is None else netrc
-        kwargs.pop("cookies", None)
-        given = {k: v for k, v in given.items() if k.title() not in _CREDENTIALS}
-    for name, value in given.items():
-        for other in [known for known in headers if known.lower() == name.lower()]:
-            del headers[other]
-        headers[name] = value
-    return {**kwargs, "headers": headers}
-
-
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

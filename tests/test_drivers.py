@@ -795,9 +795,26 @@ def test_the_log_tells_the_waits_and_no_secrets(
     with caplog.at_level(logging.DEBUG, "polling_adapter"):
         connect(FAST).post(url, headers={"Cookie": "secret"})
     records = [record for record in caplog.records if record.name == "polling_adapter"]
-    assert [record.levelname for record in records] == ["DEBUG", "WARNING", "WARNING"]
+    levels = ["DEBUG", "WARNING", "WARNING", "INFO", "INFO"]
+    assert [record.levelname for record in records] == levels
+    assert "answers again, after 1 failed polls in a row" in records[3].getMessage()
+    assert re.search(r"/: 200 after 2 polls, \d\.\d s", records[4].getMessage())
     assert "303 with Retry-After: soon, which names no usable time" in caplog.text
     assert "secret" not in "".join(record.getMessage() for record in records)
+
+
+def test_the_first_long_wait_is_told_of(
+    server: Server, connect: Open, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half an hour is not silent; a call is not noisy either."""
+    server.script(again("1800"), poll("/work", "10"), poll("/work", "60"), DONE)
+    with caplog.at_level(logging.INFO, "polling_adapter"):
+        connect(FAST.replace(clock=clock)).get(server.url)
+    told = [one.getMessage() for one in caplog.records if one.name == "polling_adapter"]
+    # A plain session above makes a call of each hop of an adapter that it follows.
+    assert len([text for text in told if "is asked in" in text]) <= 2
+    assert "is asked in 1800.000 s: 429 with Retry-After: 1800" in told[0]
+    assert "200 after 2 polls, 1870.0 s" in told[-1]
 
 
 def test_a_waiting_call_holds_no_connection(server: Server, connect: Open) -> None:

@@ -46,6 +46,9 @@ logger = logging.getLogger("polling_adapter")
 
 Result = TypeVar("Result")
 
+# Who waits so long, in seconds, without a word, is taken for one that hangs.
+_LONG = 10
+
 _ERRORS: dict[Limit, type[PollingError]] = {
     "total_timeout": PollingTimeout,
     "max_polls": TooManyPolls,
@@ -108,6 +111,13 @@ def _upcoming(job: Job) -> Upcoming | None:
         return None
 
 
+def _without_userinfo(url: str | None) -> str:
+    try:
+        return without_userinfo(url or "")
+    except ValueError:  # requests says so when it is sent there
+        return url or ""
+
+
 def _resting(until: float) -> Due:
     """A wait whose reason was told, and whose limits were asked."""
     return Due(until, "it was asked to wait", jitter=False)
@@ -124,6 +134,7 @@ class Call:
 
     __slots__ = (
         "_hooks",
+        "_told",
         "arrived",
         "clock",
         "exchange",
@@ -151,6 +162,7 @@ class Call:
         self.exchange: Any = None  # what is under way
         self.following: Any = None  # what a session follows its redirects with
         self._hooks: OwnedHooks | None = None  # of all its requests
+        self._told = False  # of a long wait
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
         """Call ``function``, which is all of this call: its error says where the job is."""
@@ -216,8 +228,12 @@ class Call:
 
     def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
         """``response`` is the answer to the request, and what follows from it is ``due``."""
+        failures = self.job.progress.failures
         self.job = self._answered(response, progress, due)
         self.arrived = None
+        if failures and not progress.failures and logger.isEnabledFor(logging.INFO):
+            url = printable(self.sent.url)
+            logger.info("%s answers again, after %d failed polls in a row", url, failures)
 
     def settle(self) -> None:
         """An answer that has arrived counts, although something has interrupted what saw to it."""
@@ -417,7 +433,7 @@ class Call:
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
             request=job.request,
             response=job.response,
-            url=upcoming.url,
+            url=_without_userinfo(upcoming.url),
             polls=job.progress.polls,
             elapsed=self.elapsed,
             continuation_token=None if token is None else str(token.anew()),
@@ -426,6 +442,10 @@ class Call:
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
+        polls = self.job.progress.polls
+        if polls and not response.is_redirect and logger.isEnabledFor(logging.INFO):
+            url, status = printable(self.origin), response.status_code
+            logger.info("%s: %s after %d polls, %.1f s", url, status, polls, self.elapsed)
         if response.status_code is not None and not is_final(response.status_code):
             token = self.token() if self.is_job else None
             if token is not None:
@@ -450,11 +470,19 @@ class Call:
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))
         level = logging.WARNING if due.wrong else logging.DEBUG
+        if seconds >= _LONG and level == logging.DEBUG and not self._told:
+            level, self._told = logging.INFO, True
         if logger.isEnabledFor(level):
             logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
         if self.policy.on_wait is not None:
-            number = self.job.progress.pauses
+            job, number = _without_userinfo(self.origin or url), self.job.progress.pauses
             wait = Wait(
-                self.origin or url, url, seconds, due.reason, number, self.elapsed, step.response
+                job=job,
+                url=_without_userinfo(url),
+                seconds=seconds,
+                reason=due.reason,
+                number=number,
+                elapsed=self.elapsed,
+                response=step.response,
             )
             self.policy.on_wait(wait)

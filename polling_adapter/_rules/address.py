@@ -22,9 +22,11 @@ def origin(url: str | None) -> tuple[str, str | None, int | None]:
 
 
 def printable(url: str | None) -> str:
-    """``url`` without userinfo, which may hold a password (RFC 9110 section 4.2.4)."""
+    """``url`` as a log or a message may show it: without userinfo, which may hold a password (RFC
+    9110 section 4.2.4), and without what is in its query, where services put signatures."""
     try:
-        return without_userinfo(url or "")
+        parts = urlsplit(without_userinfo(url or ""))
+        return parts._replace(query="..." if parts.query else "").geturl()
     except ValueError:
         return "a URL that cannot be read"
 

@@ -8,7 +8,7 @@ from polling_adapter._rules.address import printable
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://user:pass@host:80/a?b#c", "http://host:80/a?b#c"),
+        ("http://user:pass@host:80/a?b#c", "http://host:80/a?...#c"),
         ("http://u@ser:p@ss@host/", "http://host/"),
         ("http://host/a@b", "http://host/a@b"),
         ("http://[::1]:80/", "http://[::1]:80/"),

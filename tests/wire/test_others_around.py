@@ -336,3 +336,18 @@ def test_P2_a_poll_that_hangs_costs_no_more_than_poll_timeout(
 def test_the_policy_of_an_adapter_is_named() -> None:
     with pytest.raises(TypeError, match="policy="):
         PollingAdapter(PollingPolicy())  # type: ignore[arg-type]
+
+
+def test_P6_secrets_in_addresses_are_not_shown(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    """Userinfo is nowhere, what is in a query in no message; the address itself has it."""
+    server.script(poll("/w?sig=s3cret", "1"), poll("/w?sig=s3cret", "99999"))
+    waits: list[Any] = []
+    policy = FAST.replace(clock=clock, on_wait=waits.append)
+    with pytest.raises(RetryAfterTooLong) as caught:
+        connect(policy).post(server.url.replace("://", "://joe:passw0rd@"))
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.url == f"{server.url}/w?sig=s3cret"
+    assert [wait.url for wait in waits] == [f"{server.url}/w?sig=s3cret"]
+    assert "passw0rd" not in f"{caught.value}{caught.value.url}{waits[0].job}"

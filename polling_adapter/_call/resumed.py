@@ -1,0 +1,47 @@
+"""What a request needs that goes on with a job, in another session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.utils import get_netrc_auth
+
+from .._rules.token import Token
+
+# Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
+# 6265 section 4.2)
+_CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
+
+
+def as_redirected(
+    session: requests.Session, token: Token, kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a request that goes where redirects have led: the session adds to it what
+    requests would have left in it."""
+    headers: dict[str, Any] = dict(token.headers)
+    if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+        headers.setdefault("Cache-Control", "no-cache")
+    params = kwargs.get("params") or {}
+    if isinstance(params, Mapping) and isinstance(session.params, Mapping):
+        params = {**dict.fromkeys(session.params), **params}
+    kwargs = {**kwargs, "params": params}
+    given = kwargs.get("headers") or {}
+    if session.should_strip_auth(token.origin, token.url):
+        # Whoever has altered a token has chosen where it leads: nothing that the session or the
+        # caller has is meant for there, but what netrc has for that very host.
+        headers = {**dict.fromkeys(_CREDENTIALS), **headers}
+        netrc = get_netrc_auth(token.url) if session.trust_env else None
+        kwargs["auth"] = _no_credentials if netrc is None else netrc
+        kwargs.pop("cookies", None)
+        given = {k: v for k, v in given.items() if k.title() not in _CREDENTIALS}
+    for name, value in given.items():
+        for other in [known for known in headers if known.lower() == name.lower()]:
+            del headers[other]
+        headers[name] = value
+    return {**kwargs, "headers": headers}
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
