@@ -218,7 +218,8 @@ class Call:
 
     def is_sent(self) -> None:
         """From here on, until it is answered, nobody knows what becomes of the request."""
-        self.job = self.job._replace(unanswered=True)
+        job = self.job
+        self.job = Job(job.progress, None, job.upcoming, job.request, job.response, True)
 
     def verdict(self, response: requests.Response) -> Verdict:
         """What is to be done about an answer to the request."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import requests
 
 from ..server import Server
+
+#: Earlier versions of requests put a redirect into its own history, and so into a cycle.
+IN_ITS_OWN_HISTORY = "hist[1:]" in inspect.getsource(requests.Session.resolve_redirects)
 
 
 def told(response: requests.Response) -> tuple[Any, ...]:
@@ -18,7 +22,11 @@ def told(response: requests.Response) -> tuple[Any, ...]:
         response.url,
         dict(response.headers),
         response.content,
-        [(hop.status_code, hop.url, hop.content, len(hop.history)) for hop in response.history],
+        []
+        if IN_ITS_OWN_HISTORY
+        else [
+            (hop.status_code, hop.url, hop.content, len(hop.history)) for hop in response.history
+        ],
         None if response.next is None else (response.next.method, response.next.url),
     )
 

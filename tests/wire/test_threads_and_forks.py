@@ -131,7 +131,7 @@ stop.set()
 for thread in threads[:3]:
     thread.join(8)
     assert not thread.is_alive()
-print("all children ended")
+print("all children ended", flush=True)
 os._exit(0)
 """
 
