@@ -101,7 +101,7 @@ def test_P6_celery_brings_every_result_though_a_worker_is_killed(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("VISIBILITY_TIMEOUT", "2")
     command = ("celery", "-A", "celery_tasks", "worker", "-P", "threads", "-c", "2", "-l", "INFO")
-    durations = [2.0 + n / 10 for n in range(20)]
+    durations = [6.0 + n / 10 for n in range(20)]  # none is due again within 3 s of its start
     first, second = tmp_path / "first", tmp_path / "second"
     with ReferenceServer() as server, worker(*command, "-n", "first", log=first) as killed:
         wait_for("ready.", first)
