@@ -138,8 +138,10 @@ class PollingMixin(_Base):
             following: Following = owner.following or self._following(options)
             stock = partial(self._stock_peek, resp, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
+        if not self.get_redirect_target(resp):
+            return _nothing()
         options["timeout"] = owner.exchange.timeout  # the caller's, not what was left of the call
-        owner.exchange.is_followed = bool(self.get_redirect_target(resp))
+        owner.exchange.is_followed = True
         owner.following = following = self._following(options)
         return following.responses(owner, resp, req)
 
@@ -298,6 +300,10 @@ class PollingMixin(_Base):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "policy": self.policy}
+
+
+def _nothing() -> Generator[requests.Response, None, None]:
+    yield from ()
 
 
 class PollingSession(PollingMixin, requests.Session):
