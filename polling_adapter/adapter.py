@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -16,7 +15,7 @@ from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hook
 from ._call.body import unread
 from ._call.call import Call, Next
 from ._call.cookies import Cookies
-from ._call.exchange import attempt
+from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
 from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
 from ._call.retries import sending, within_call
@@ -148,10 +147,9 @@ class _Chain:
         call, sent = self._call, request
         follows = redirect is not None and redirect.request() is not request
         if redirect is not None:
-            call.job = call.job._replace(upcoming=request)
             call.wait(Next(request, call.job.due, call.job.response))
             forget(redirect, request)
-        response = self._asked(request)
+        response = self._asked(Next(request, None, None))
         while follows and (upcoming := self._next_poll(response, sent)) is not None:
             if has_hooks(request):
                 response = dispatch_hook("response", request.hooks, response, **self._options)
@@ -161,9 +159,8 @@ class _Chain:
                     seen(self._hooks)
                     break
             call.release(response)
-            call.wait(Next(upcoming, call.job.due, response))
             sent = upcoming
-            response = self._asked(sent)
+            response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
         if sent is not request:
@@ -178,17 +175,13 @@ class _Chain:
         call.tell(response)
         return response
 
-    def _asked(self, request: requests.PreparedRequest) -> requests.Response:
-        """The answer to ``request`` that stands, however often it takes."""
-        call, reads = self._call, not self._options["stream"]
-        while True:
-            call.sends(request)
-            step = attempt(call, partial(self._sent, request), reads=reads)
-            if not isinstance(step, Next):
-                return step
-            call.wait(step)
+    def _asked(self, step: Next) -> requests.Response:
+        """The answer that stands, however often it takes."""
+        reads = not self._options["stream"]
+        return until_answered(self._call, step, self._sent, reads=reads)[0]
 
     def _sent(self, request: requests.PreparedRequest) -> requests.Response:
+        self._call.sends(request)
         clock = self._call.clock
         started = clock.monotonic()
         response = _send_in(self._call, self._send, request, self._options)

@@ -12,7 +12,7 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 from ._call.call import Call, Next
 from ._call.choice import carrying, chosen, take_choice
-from ._call.exchange import attempt
+from ._call.exchange import until_answered
 from ._call.following import Following
 from ._call.handed_out import HandedOut, hand_to_caller
 from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
@@ -78,7 +78,7 @@ class PollingMixin(_Base):
         """
         owner = owner_of(request)
         if isinstance(owner, Call) and owner.awaits_answer:
-            return self._send_in(owner, request, kwargs)
+            return self._send_in(owner, kwargs, request)
         if owner is REQUESTS or isinstance(request, requests.Request):
             return super().send(request, **kwargs)
         choice = take_choice(request) if polling is None else chosen(polling)
@@ -89,7 +89,7 @@ class PollingMixin(_Base):
             choice.following = self._following(options)
             own = choice.owns(request)
             request.hooks = own.hooks  # so it is known, if somebody above sends it again
-            return self._send_in(choice, own, kwargs)
+            return self._send_in(choice, kwargs, own)
         follows = kwargs.get("allow_redirects", True)
         call = self._call_of(request, choice, follows)
         response = call.run(self._first, call, request, kwargs)
@@ -218,22 +218,18 @@ class PollingMixin(_Base):
     ) -> requests.Response:
         """Send what begins ``call``, when it is due, until there is an answer that stands."""
         own = call.owns(request)
-        call.job = call.job._replace(upcoming=own)
-        reads = not kwargs.get("stream", self.stream)
-        step: requests.Response | Next = Next(own, call.job.due, call.job.response)
-        while isinstance(step, Next):
-            if step.due is not None:
-                call.wait(step)
-            step = attempt(call, partial(self._send_in, call, step.request, kwargs), reads=reads)
-        for response in (step, *step.history):
+        step = Next(own, call.job.due, call.job.response)
+        send = partial(self._send_in, call, kwargs)
+        result, _ = until_answered(call, step, send, reads=not kwargs.get("stream", self.stream))
+        for response in (result, *result.history):
             if response.request is own:
                 give_back(own, request)
                 response.request = request
-        call.tell(step)
-        return step
+        call.tell(result)
+        return result
 
     def _send_in(
-        self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
+        self, call: Call, kwargs: dict[str, Any], request: requests.PreparedRequest
     ) -> requests.Response:
         """Send a request of ``call``, once, within its time."""
         again = call.exchange.take_again()
@@ -243,9 +239,9 @@ class PollingMixin(_Base):
         call.exchange.timeout = kwargs.get("timeout")
         adapter = self.get_adapter(request.url)  # type: ignore[arg-type]
         # Ours see to it themselves, and what has no sockets has nothing to bound.
-        if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, PollingAdapterMixin):
-            kwargs = {**kwargs, "timeout": call.timeout(kwargs.get("timeout"))}
         if not isinstance(adapter, PollingAdapterMixin):
+            if isinstance(adapter, HTTPAdapter):
+                kwargs = {**kwargs, "timeout": call.timeout(kwargs.get("timeout"))}
             call.is_sent()
         response = super().send(request, **kwargs)
         if call.exchange.again is not None and "Set-Cookie" in response.headers:

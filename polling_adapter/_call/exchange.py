@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import requests
@@ -26,6 +27,26 @@ FAILURES = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.RetryError,
 )
+
+
+def until_answered(
+    call: Call,
+    step: Next,
+    send: Callable[[requests.PreparedRequest], requests.Response],
+    *,
+    reads: bool,
+) -> tuple[requests.Response, requests.PreparedRequest]:
+    """``send`` the request of ``step``, when it is due, until there is an answer that stands.
+
+    :param reads: as for :func:`attempt`, which tells of the errors, too.
+    :return: the answer, and the request that was sent last.
+    """
+    while True:
+        call.wait(step)
+        outcome = attempt(call, partial(send, step.request), reads=reads)
+        if not isinstance(outcome, Next):
+            return outcome, step.request
+        step = outcome
 
 
 def attempt(
@@ -62,28 +83,26 @@ class Exchange:
     Its answer is judged where it is seen first: around the caller's hooks, or where it comes back.
     """
 
+    answer: requests.Response | None = None
+    again: Next | None = None  # the answer is not the caller's
+    is_followed = False  # the answer is a redirect, and what comes back is the end of it
+    timeout: Any = None  # that the caller gave
+    out_of_time: GiveUp | None = None  # a transport below would have retried
+    _facts: object = None  # of the answer, before the caller's hooks
+    _given_up: GiveUp | None = None
+
     def __init__(self, call: Call, reads: bool) -> None:
         self._call = call
         self._reads = reads
-        self._facts: object = None  # of the answer, before the caller's hooks
-        self._given_up: GiveUp | None = None
-        self.answer: requests.Response | None = None
-        self.is_followed = False  # the answer is a redirect, and what comes back is the end of it
-        self.timeout: Any = None  # that the caller gave
-        self.again: Next | None = None  # the answer is not the caller's
-        self.out_of_time: GiveUp | None = None  # a transport below would have retried
 
     def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
         """The hooks that see an answer: none of the caller's where it is asked again."""
-        yield self._before
+        yield self.judge
         if self.again is None:
-            yield from callers
+            if callers:
+                self._facts = _facts(self.answer)
+                yield from callers
             yield self._after
-
-    def _before(self, response: requests.Response, **_: Any) -> None:
-        self.judge(response)
-        if has_hooks(self._call.sent):
-            self._facts = _facts(response)
 
     def _after(self, response: requests.Response, **_: Any) -> None:
         """Before requests reads the body of a poll, which may be without end."""
@@ -95,7 +114,7 @@ class Exchange:
         elif self.again is None and self._is_to_be_whole(response):
             self._is_whole(response, seen=True)
 
-    def judge(self, response: requests.Response) -> None:
+    def judge(self, response: requests.Response, **_: Any) -> None:
         """Decide what becomes of ``response``, once.
 
         :raises requests.RequestException: it is cut short, or asks for what cannot be done.
@@ -215,8 +234,10 @@ class Exchange:
         self.again = Next(request, due, response)
 
 
-def _facts(response: requests.Response) -> tuple[object, ...]:
+def _facts(response: requests.Response | None) -> object:
     """What a response is judged by."""
+    if response is None:
+        return None
     headers = response.headers
     return response.status_code, headers.get("Location"), headers.get("Retry-After")
 

@@ -14,7 +14,7 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from .._rules.address import origin, printable
 from .call import Call, Next
-from .exchange import attempt
+from .exchange import attempt, until_answered
 from .hooks import owner_of
 from .next_request import Repetition, repeats, repetition
 
@@ -127,8 +127,7 @@ class Following:
 
     def attempt(self, call: Call, request: requests.PreparedRequest) -> requests.Response | Next:
         """Send a request, once; what it answers is not followed."""
-        send = partial(self._session.send, request, allow_redirects=False, **self._options())
-        return attempt(call, send, reads=not self._stream)
+        return attempt(call, partial(self._send, request), reads=not self._stream)
 
     def peek(
         self,
@@ -163,19 +162,17 @@ class Following:
             self._proxies_found = here, stock()
         return self._proxies_found[1]
 
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+        return self._session.send(request, allow_redirects=False, **self._options())
+
     def _sent(self, call: Call, step: Next) -> tuple[requests.Response, requests.PreparedRequest]:
         """What is answered in the end, when it is due, and to which request."""
         redirect: Any = step.response
-        request = step.request
         try:
-            call.wait(step)
-            while isinstance(outcome := self.attempt(call, request), Next):
-                call.wait(outcome)
-                request = outcome.request
+            return until_answered(call, step, self._send, reads=not self._stream)
         except BaseException:
             redirect.history = self._before(redirect)
             raise
-        return outcome, request
 
     def _before(self, response: requests.Response) -> list[requests.Response]:
         return [one for one in (*self._passed, *self._polls) if one is not response]

@@ -7,7 +7,6 @@ all that follow from it, in whichever session, thread or adapter they are sent.
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -92,23 +91,23 @@ def as_list(hooks: Any) -> list[Hook]:
     return [hooks] if callable(hooks) else list(hooks or ())
 
 
+def _given(request: requests.PreparedRequest) -> Any:
+    hooks: Any = request.hooks
+    return hooks.get("response") if hooks else None
+
+
 def hooks_of(request: requests.PreparedRequest) -> list[Hook]:
     """The response hooks of ``request``."""
-    hooks: Any = request.hooks
-    listed = hooks.get("response") if hooks else None
-    return listed[:] if isinstance(listed, list) else as_list(listed)
-
-
-def marks_of(request: requests.PreparedRequest) -> tuple[object, ...]:
-    """What ``request`` carries."""
-    hooks: Any = request.hooks
-    listed = hooks.get("response") if hooks else None
-    return listed.marks if isinstance(listed, MarkedHooks) else ()
+    given = _given(request)
+    return given[:] if isinstance(given, list) else as_list(given)
 
 
 def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:
     """What ``request`` carries of this ``kind``, the latest."""
-    return next((one for one in reversed(marks_of(request)) if isinstance(one, kind)), None)
+    given = _given(request)
+    if not isinstance(given, MarkedHooks):
+        return None
+    return next((one for one in reversed(given.marks) if isinstance(one, kind)), None)
 
 
 def mark(request: requests.PreparedRequest, *marks: object) -> None:
@@ -130,17 +129,17 @@ def owned(
 ) -> tuple[requests.PreparedRequest, OwnedHooks]:
     """``request`` as ``owner`` sends it, and its hooks: the caller's object may be sent by other
     threads too."""
-    own, hooks = copy.copy(request), OwnedHooks(hooks_of(request), owner)
-    own.hooks = {**(request.hooks or {}), "response": hooks}
+    hooks = OwnedHooks(hooks_of(request), owner)
+    own: requests.PreparedRequest = object.__new__(type(request))
+    vars(own).update(vars(request), hooks={**(request.hooks or {}), "response": hooks})
     return own, hooks
 
 
 def give_back(own: requests.PreparedRequest, request: requests.PreparedRequest) -> None:
     """What adapters and mocks have left on ``own`` is on the caller's ``request``, as with
     requests."""
-    for name, value in vars(own).items():
-        if name not in ("hooks", "_cookies"):
-            setattr(request, name, value)
+    kept = {"hooks": request.hooks, "_cookies": request._cookies}
+    vars(request).update({**vars(own), **kept})
 
 
 def seen(hooks: Any) -> None:
@@ -151,12 +150,12 @@ def seen(hooks: Any) -> None:
 
 def owner_of(request: requests.PreparedRequest) -> Owner | None:
     """Who decides about ``request``; None: whoever sends it."""
-    hooks: Any = request.hooks
-    listed = hooks.get("response") if hooks else None
-    owner = listed.owner if isinstance(listed, OwnedHooks) else None
+    given = _given(request)
+    owner = given.owner if isinstance(given, OwnedHooks) else None
     return None if isinstance(owner, Done) else owner
 
 
 def has_hooks(request: requests.PreparedRequest) -> bool:
     """Whether the caller has response hooks."""
-    return len(hooks_of(request)) > 0
+    given = _given(request)
+    return len(given) > 0 if isinstance(given, list) else bool(given)
