@@ -14,6 +14,7 @@ from .exceptions import (
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
+    WorkFailed,
 )
 from .policy import PollingPolicy, Wait
 from .poller import Poller
@@ -35,6 +36,7 @@ __all__ = [
     "RetryAfterTooLong",
     "TooManyPolls",
     "Wait",
+    "WorkFailed",
     "__version__",
     "as_completed",
     "continuation_token",

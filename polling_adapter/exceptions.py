@@ -7,7 +7,8 @@
         ├── PollingTimeout      (also requests.Timeout and TimeoutError)
         ├── TooManyPolls        (also requests.TooManyRedirects)
         ├── RetryAfterTooLong
-        └── OutageTooLong       (also requests.ConnectionError and requests.Timeout)
+        ├── OutageTooLong       (also requests.ConnectionError and requests.Timeout)
+        └── WorkFailed
 """
 
 from __future__ import annotations
@@ -68,3 +69,12 @@ class RetryAfterTooLong(PollingError):
 class OutageTooLong(PollingError, requests.ConnectionError, requests.Timeout):
     """Polls have failed in a row for longer than ``outage_max``, or more often than
     ``poll_failures``; ``__cause__`` is what requests raised the last time."""
+
+
+class WorkFailed(PollingError):
+    """The server says that the work failed; ``response`` has its own words. There is nothing to go
+    on with: ``continuation_token`` is None.
+
+    Predicates for ``PollingPolicy(pending=...)`` raise it: those of :mod:`polling_adapter.pending`,
+    and yours by ``raise WorkFailed("why", response=response)``. The call adds the rest.
+    """

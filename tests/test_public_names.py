@@ -15,6 +15,7 @@ from polling_adapter import (
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
+    WorkFailed,
 )
 
 PACKAGE = Path(polling_adapter.__file__).parent
@@ -44,6 +45,7 @@ def test_the_public_names() -> None:
         "RetryAfterTooLong",
         "TooManyPolls",
         "Wait",
+        "WorkFailed",
         "__version__",
         "as_completed",
         "continuation_token",
@@ -101,7 +103,9 @@ def test_P8_all_errors_are_errors_of_requests() -> None:
     assert issubclass(PollingTimeout, TimeoutError)
     assert issubclass(PollingTimeout, requests.Timeout)
     assert issubclass(TooManyPolls, requests.TooManyRedirects)
-    assert all(issubclass(error, PollingError) for error in (TooManyPolls, RetryAfterTooLong))
+    assert all(
+        issubclass(error, PollingError) for error in (TooManyPolls, RetryAfterTooLong, WorkFailed)
+    )
     assert issubclass(OutageTooLong, PollingError)
     assert issubclass(OutageTooLong, requests.ConnectionError)
     assert issubclass(OutageTooLong, requests.Timeout)
