@@ -77,15 +77,15 @@ def parse_retry_after(
         return None
     if _SECONDS.fullmatch(value):  # as nearly always
         return min(_seconds(value), sys.float_info.max)  # 400 digits are infinite
-    parts = _parts(value)
+    parts = members(value)
     waits = [_seconds(part) for part in parts if _SECONDS.fullmatch(part)]
     due = max(_instants(parts, now), default=None)
     if due is not None:
-        waits.append(max(0.0, due - _sent(date, age, now)))
+        waits.append(max(0.0, due - sent(date, age, now)))
     return min(max(waits), sys.float_info.max) if waits else None
 
 
-def _parts(value: str) -> list[str]:
+def members(value: str) -> list[str]:
     # An HTTP-date has a comma itself. It comes apart into the name of a day, which is no usable
     # value and not needed, and a date without one.
     return [part.strip(" \t") for part in value.split(",")]
@@ -102,12 +102,12 @@ def _seconds(value: str) -> float:
     return seconds
 
 
-def _sent(date: str | None, age: str | None, now: float | None) -> float:
+def sent(date: str | None, age: str | None, now: float | None) -> float:
     """When the response left its origin; the earliest where there are several: P1, never early."""
     if date is None or age is not None:
         return _wall(now)
     # without decimals, as these are rounded up: a Date that is late makes the wait short
-    parts = _parts(re.sub(r"\.[0-9]+", "", date))
+    parts = members(re.sub(r"\.[0-9]+", "", date))
     return min(_instants(parts, now), default=_wall(now))
 
 
