@@ -8,6 +8,10 @@ from urllib.parse import urldefrag, urlsplit
 # Two parsers of URLs take these for different hosts; no URL has them (RFC 3986 section 2).
 _READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
 
+# What printable() leaves out of one URL, where there may be any in a text.
+_USERINFO = re.compile(r"(?<=://)[^\s\"'<>/?#\\]*@")
+_QUERY = re.compile(r"\?[^\s\"'<>#\\]+")
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -29,6 +33,11 @@ def printable(url: str | None) -> str:
         return parts._replace(query="..." if parts.query else "").geturl()
     except ValueError:
         return "a URL that cannot be read"
+
+
+def printable_text(text: str) -> str:
+    """``text`` as a message may quote it: its URLs as :func:`printable` shows them."""
+    return _QUERY.sub("?...", _USERINFO.sub("", text))
 
 
 def without_userinfo(url: str) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from polling_adapter._rules.address import printable
+from polling_adapter._rules.address import printable, printable_text
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,27 @@ from polling_adapter._rules.address import printable
 def test_a_url_is_shown_without_userinfo(url: str | None, shown: str) -> None:
     """RFC 9110 section 4.2.4: it may hold a password."""
     assert printable(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see http://user:pass@host:80/a?b=c#d.", "see http://host:80/a?...#d."),
+        (
+            '{"dsn": "postgres://u:p@ss@db/x", "at": "/a?key=k"}',
+            '{"dsn": "postgres://db/x", "at": "/a?..."}',
+        ),
+        ("<https://host/a?b=c> 'https://host/?d'", "<https://host/a?...> 'https://host/?...'"),
+        (r'"https://host/a?b=c\" and more"', r'"https://host/a?...\" and more"'),
+        ("Is it there? Mail me@host.", "Is it there? Mail me@host."),
+    ],
+)
+def test_a_text_is_shown_without_them_too(text: str, shown: str) -> None:
+    assert printable_text(text) == shown
+
+
+@pytest.mark.parametrize("part", ["a", "?", "://", "://a", "://a@", "?a", "@", ":/"])
+def test_a_long_text_takes_little_time(part: str) -> None:
+    began = time.perf_counter()
+    printable_text("://" + part * 2**16)
+    assert time.perf_counter() - began < 2
