@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,18 @@ from ._call.call import Call, Next
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
+from ._call.meaning import redirect_of
 from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
 from ._call.retries import sending, within_call
+from ._rules.address import printable
 from .policy import PollingPolicy, checked
 
 if TYPE_CHECKING:
     _Base = HTTPAdapter
 else:
     _Base = object
+
+logger = logging.getLogger("polling_adapter")
 
 Send = Callable[..., requests.Response]
 
@@ -150,11 +155,11 @@ class _Chain:
             call.wait(Next(request, call.job.due, call.job.response))
             forget(redirect, request)
         response = self._asked(Next(request, None, None))
-        while follows and (upcoming := self._next_poll(response, sent)) is not None:
+        while (upcoming := self._next_poll(response, sent, follows)) is not None:
             if has_hooks(request):
                 response = dispatch_hook("response", request.hooks, response, **self._options)
                 # They may have changed what is copied, or brought another answer.
-                upcoming = self._next_poll(response, sent)
+                upcoming = self._next_poll(response, sent, follows)
                 if upcoming is None:
                     seen(self._hooks)
                     break
@@ -181,7 +186,7 @@ class _Chain:
         return until_answered(self._call, step, self._sent, reads=reads)[0]
 
     def _sent(self, request: requests.PreparedRequest) -> requests.Response:
-        self._call.sends(request)
+        request = self._call.sends(request)
         clock = self._call.clock
         started = clock.monotonic()
         response = _send_in(self._call, self._send, request, self._options)
@@ -191,25 +196,32 @@ class _Chain:
         return response
 
     def _next_poll(
-        self, response: requests.Response, request: requests.PreparedRequest
+        self, response: requests.Response, request: requests.PreparedRequest, follows: bool
     ) -> requests.PreparedRequest | None:
-        """The next poll; None where there is none, or it is the session's to send it."""
-        call = self._call
-        if call.job.due is None or not response.is_redirect:
+        """The next poll; None where there is none, or it is the session's to send it.
+
+        :param follows: redirects are followed; what is none is followed in any case.
+        """
+        call, redirect = self._call, redirect_of(response)
+        is_redirect = redirect is response
+        if is_redirect and not (follows and call.job.due is not None and response.is_redirect):
             return None
-        if repeats(self._repetition, response, request, request._cookies or self._cookies):
+        if repeats(self._repetition, redirect, request, request._cookies or self._cookies):
             return request
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
         try:
-            upcoming = next_request(response, request, self._options["proxies"])
+            upcoming = next_request(redirect, request, self._options["proxies"])
         except (ValueError, requests.RequestException):  # the session raises what is wrong with it
             return None
-        if upcoming is None or upcoming.method != request.method:
+        if upcoming is None or (is_redirect and upcoming.method != request.method):
             return None
         if not stays_here(upcoming, request):
+            if not is_redirect:
+                url, other = printable(request.url), printable(upcoming.url)
+                logger.warning("%s leads to %s, where no adapter sends it", url, other)
             return None
-        self._repetition = repetition(response, request, upcoming)
+        self._repetition = repetition(redirect, request, upcoming)
         return upcoming
 
     def _hand_out(self, response: requests.Response, request: requests.PreparedRequest) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ._predicate import Said
 from .clock import Clock, SystemClock
 
 
@@ -60,6 +61,15 @@ class PollingPolicy:
         answer cut short, or one of ``failure_statuses``; None: as many as fit into ``outage_max``.
     :param outage_max: seconds for which polls may fail in a row. Over by a status, that response is
         returned; over by an error, :exc:`OutageTooLong` is raised.
+    :param pending: called with each 2xx answer: False: it is the result; True: not yet, ask where
+        it says (Location of a 201 or 202, Content-Location of a 202), else at the same URL; a URL:
+        not yet, ask there; :class:`~polling_adapter.pending.Result`: the work is done, and the
+        result is there. See :mod:`polling_adapter.pending`.
+    :param retry_after: called with a response that asks to wait, or is in ``retry_statuses``, and
+        has no usable Retry-After: seconds, or None.
+    :param before_poll: called with each :class:`requests.PreparedRequest` that follows a poll,
+        right before it is sent, where it goes to the origin the job began at. It may change it, or
+        return another: an :class:`requests.auth.AuthBase` fits as it is.
     :param on_wait: called with a :class:`Wait` before each wait.
     :param clock: ``monotonic()``, ``time()`` and ``sleep(seconds)``.
     :raises TypeError: a value of the wrong type, or an unknown field.
@@ -81,6 +91,9 @@ class PollingPolicy:
     )
     poll_failures: int | None = None
     outage_max: float | None = 600
+    pending: Callable[[Any], Said] | None = None
+    retry_after: Callable[[Any], float | None] | None = None
+    before_poll: Callable[[Any], Any] | None = None
     on_wait: Callable[[Wait], object] | None = None
     clock: Clock = SystemClock()
 
@@ -98,8 +111,10 @@ class PollingPolicy:
                 f"min_wait={self.min_wait!r} is longer than "
                 f"retry_after_max={self.retry_after_max!r}: no wait could satisfy both"
             )
-        if self.on_wait is not None and not callable(self.on_wait):
-            raise self._refused("on_wait", "a callable or None", TypeError)
+        for name in ("pending", "retry_after", "before_poll", "on_wait"):
+            value = getattr(self, name)
+            if (value is not None and not callable(value)) or isinstance(value, type):
+                raise self._refused(name, "a callable, no class, or None", TypeError)
         needed = ("monotonic", "time", "sleep")
         if isinstance(self.clock, type) or not all(hasattr(self.clock, name) for name in needed):
             accepted = "an object, not a class, with monotonic(), time() and sleep()"

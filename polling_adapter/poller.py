@@ -22,7 +22,7 @@ from ._rules.address import printable
 from ._rules.progress import Due, Progress, is_idempotent
 from ._rules.token import Token
 from .clock import sleep_unless
-from .exceptions import PollingError, PollingTimeout
+from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
 
 # So often, in seconds, whoever waits for another thread that is sending looks at it again.
@@ -99,6 +99,11 @@ class Poller:
                 "does not hold: give data=, json= or files= again"
             )
         chosen = default if policy is None else policy
+        if token.pending and chosen.pending is None:
+            raise ValueError(
+                "the continuation token is of a job that polls what is no redirect: give a policy "
+                "with the same pending="
+            )
         clock = chosen.clock
         wait = max(0.0, token.due - clock.time())
         at = clock.monotonic() + wait
@@ -118,6 +123,7 @@ class Poller:
             fives=token.fives,
             refusals=token.refusals,
             unusable=token.unusable,
+            is_result=token.is_result,
         )
         due = Due(at, "resumed", asked=wait, jitter=False)
         kwargs = as_redirected(session, token, kwargs)
@@ -222,6 +228,8 @@ class Poller:
         if text is not None:  # of an error
             return text
         outcome = self._outcome
+        if isinstance(outcome, WorkFailed):
+            raise ValueError(f"nothing is left to resume: {outcome}")
         if isinstance(outcome, requests.Response) and outcome.ok and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
         token = self._call.token(tuple(headers))

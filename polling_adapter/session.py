@@ -16,8 +16,8 @@ from ._call.exchange import until_answered
 from ._call.following import Following
 from ._call.handed_out import HandedOut, hand_to_caller
 from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
+from ._call.meaning import redirect_of
 from ._call.next_request import decide_alike
-from ._rules.progress import is_poll
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy, checked
 from .poller import Poller
@@ -136,9 +136,9 @@ class PollingMixin(_Base):
             return self._resolved_by_hand(resp, req, options)
         if yield_requests:
             following: Following = owner.following or self._following(options)
-            stock = partial(self._stock_peek, resp, req, options)
+            stock = partial(self._stock_peek, owner, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
-        if not self.get_redirect_target(resp):
+        if not self.get_redirect_target(redirect_of(resp)):
             return _nothing()
         options["timeout"] = owner.exchange.timeout  # the caller's, not what was left of the call
         owner.exchange.is_followed = True
@@ -235,7 +235,7 @@ class PollingMixin(_Base):
         again = call.exchange.take_again()
         if again is not None:
             call.wait(again)
-        call.sends(request)
+        request = call.sends(request)
         call.exchange.timeout = kwargs.get("timeout")
         adapter = self.get_adapter(request.url)  # type: ignore[arg-type]
         # Ours see to it themselves, and what has no sockets has nothing to bound.
@@ -270,7 +270,8 @@ class PollingMixin(_Base):
     ) -> Generator[Any, None, None]:
         """The request that follows a redirect, for who sends it later."""
         handed = self._handed_out_with(resp)
-        for upcoming in super().resolve_redirects(resp, req, yield_requests=True, **options):
+        redirect = redirect_of(resp)
+        for upcoming in super().resolve_redirects(redirect, req, yield_requests=True, **options):
             if handed is not None:
                 mark(upcoming, handed)  # type: ignore[arg-type]
             yield upcoming
@@ -283,12 +284,16 @@ class PollingMixin(_Base):
         return Following(self, options, repeats=decide_alike(self, PollingSession))
 
     def _stock_peek(
-        self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
+        self,
+        call: Call,
+        req: requests.PreparedRequest,
+        options: dict[str, Any],
+        resp: requests.Response,
     ) -> Generator[Any, None, None]:
         """The next request, prepared by requests, which otherwise refuses to where no redirect is
-        left: a poll goes on then."""
+        left: a job goes on then."""
         stock: Any = super()
-        if self.max_redirects < 1 and is_poll(resp.status_code, resp.headers):
+        if self.max_redirects < 1 and call.goes_on:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__, max_redirects=1)
             stock = super(PollingMixin, twin)

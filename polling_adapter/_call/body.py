@@ -34,10 +34,7 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
         response._content, response._content_consumed = body, True
         return
     try:
-        for part in _as_it_arrives(response):
-            body += part
-            if len(body) > BODY_LIMIT or out_of_time():
-                raise OverflowError(f"{len(body)} bytes were read")
+        body = read_within(response, out_of_time)
     except Exception as error:  # the body is of no use: whatever is wrong with it, let it go
         logger.debug("the body of a %s is dropped: %r", response.status_code, error)
         drop(response)
@@ -45,6 +42,19 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     response._content = body
     response._content_consumed = True
     response.close()
+
+
+def read_within(response: requests.Response, out_of_time: Callable[[], bool]) -> bytes:
+    """The body of ``response``, as it arrives.
+
+    :raises OverflowError: it is longer than ``BODY_LIMIT``, or the time is over.
+    """
+    body = b""
+    for part in _as_it_arrives(response):
+        body += part
+        if len(body) > BODY_LIMIT or out_of_time():
+            raise OverflowError(f"{len(body)} bytes were read")
+    return body
 
 
 def drop(response: requests.Response) -> None:

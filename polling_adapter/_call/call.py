@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import requests
 
-from .._rules.address import is_address, printable, without_userinfo
+from .._rules.address import is_address, origin, printable, without_userinfo
 from .._rules.progress import (
     Answer,
     Due,
@@ -35,10 +35,12 @@ from ..exceptions import (
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
+    WorkFailed,
 )
 from ..policy import PollingPolicy, Wait
 from .body import release
-from .hooks import Hook, OwnedHooks, owned
+from .hooks import Hook, OwnedHooks, owned, owner_of
+from .meaning import find_meaning, meaning_of, redirect_of
 from .next_request import next_request
 from .timeout import within
 
@@ -103,10 +105,11 @@ class Next(NamedTuple):
 def _upcoming(job: Job) -> Upcoming | None:
     """What comes next, whether it leads anywhere or not."""
     upcoming: Upcoming | None = job.upcoming
-    if upcoming is not None or job.response is None or not job.response.is_redirect:
+    redirect = None if job.response is None else redirect_of(job.response)
+    if upcoming is not None or redirect is None or not redirect.is_redirect:
         return upcoming
     try:
-        return next_request(job.response, job.request)  # type: ignore[arg-type]
+        return next_request(redirect, job.request)  # type: ignore[arg-type]
     except (ValueError, requests.RequestException):  # its Location cannot be read
         return None
 
@@ -202,19 +205,35 @@ class Call:
         exchange = self.exchange
         return exchange is not None and (exchange.answer is None or exchange.again is not None)
 
-    def sends(self, request: requests.PreparedRequest) -> None:
+    def sends(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """``request`` is about to be sent.
 
+        :return: what is sent in its place, where ``before_poll`` gives another.
         :raises PollingTimeout: the time is over.
         """
         if self.origin is None:
             self.origin = request.url
+        elif self.policy.before_poll is not None and self.job.progress.polls:
+            request = self._made_ready(request)
         progress, response = self.job.progress, self.job.response
         verdict = progress.overdue(self.clock.monotonic())
         if verdict is not None:
             self.job = self.job._replace(upcoming=request)
             raise self.ended(verdict)
         self.job = Job(progress, None, request, request, response)
+        return request
+
+    def _made_ready(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if origin(request.url) != origin(self.origin):
+            return request
+        changed = self.policy.before_poll(request)  # type: ignore[misc]
+        if changed is None:
+            return request
+        if not isinstance(changed, requests.PreparedRequest):
+            raise TypeError(
+                f"before_poll returned {changed!r}: it may return a PreparedRequest, or None"
+            )
+        return changed if owner_of(changed) is owner_of(request) else self.owns(changed)
 
     def is_sent(self) -> None:
         """From here on, until it is answered, nobody knows what becomes of the request."""
@@ -224,8 +243,27 @@ class Call:
     def verdict(self, response: requests.Response) -> Verdict:
         """What is to be done about an answer to the request."""
         request, clock = self.sent, self.clock
-        answer = Answer(request.method or "", response.status_code or 0, response.headers)
+        meaning = meaning_of(response)
+        answer = Answer(
+            request.method or "",
+            response.status_code or 0,
+            response.headers,
+            is_pending=meaning.location is not None and not meaning.is_result,
+            leads_to_result=meaning.is_result,
+            named=meaning.seconds,
+        )
         return self.job.progress.answered(answer, self.policy, clock.monotonic(), clock.time())
+
+    def find_meaning(self, response: requests.Response) -> None:
+        """Ask the policy what ``response``, which has just arrived, means.
+
+        :raises Exception: what a function of the caller's raises.
+        """
+        policy = self.policy
+        if policy.pending is not None or policy.retry_after is not None:
+            self.arrived = response
+            wall, is_result = self.clock.time(), self.job.progress.is_result
+            find_meaning(response, policy, wall, lambda: self.is_over, is_result)
 
     def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
         """``response`` is the answer to the request, and what follows from it is ``due``."""
@@ -327,6 +365,18 @@ class Call:
         self.job = Job(self.job.progress, self.job.due, upcoming)
         self.following.rest()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the answer is ours to follow: a poll, or what tells where the result is."""
+        job = self.job
+        leads = job.response is not None and meaning_of(job.response).location is not None
+        return job.due is not None or leads
+
+    @property
+    def passes_by(self) -> bool:
+        """Whether nobody is to read the body of the answer."""
+        return self.follows and self.goes_on
+
     def release(self, response: requests.Response) -> None:
         """Give the connection of a response that is not the result back."""
         release(response, out_of_time=lambda: self.is_over)
@@ -354,7 +404,7 @@ class Call:
     def is_job(self) -> bool:
         """Whether something was asked to wait for."""
         job = self.current()
-        return job.progress.polls > 0 or job.due is not None
+        return job.progress.polls > 0 or job.due is not None or job.progress.is_result
 
     @property
     def is_over(self) -> bool:
@@ -409,6 +459,8 @@ class Call:
             fives=progress.fives,
             refusals=progress.refusals,
             unusable=progress.unusable,
+            pending=self.policy.pending is not None,
+            is_result=progress.is_result,
             no_cache=upcoming.headers.get("Cache-Control") == "no-cache"
             or (job.due is not None and job.due.storable),
             origin=without_userinfo(self.origin or ""),
@@ -447,7 +499,8 @@ class Call:
         if polls and not response.is_redirect and logger.isEnabledFor(logging.INFO):
             url, status = printable(self.origin), response.status_code
             logger.info("%s: %s after %d polls, %.1f s", url, status, polls, self.elapsed)
-        if response.status_code is not None and not is_final(response.status_code):
+        leads_on = redirect_of(response) is not response
+        if leads_on or (response.status_code is not None and not is_final(response.status_code)):
             token = self.token() if self.is_job else None
             if token is not None:
                 vars(response)["_continuation_token"] = str(token.anew())
@@ -455,7 +508,13 @@ class Call:
     def complete(self, error: BaseException) -> None:
         """What ends a job that is no error of ours gets what ours have."""
         job = self.current()
-        if isinstance(error, PollingError) or not self.is_job:
+        if isinstance(error, PollingError):
+            if error.url is not None:
+                return
+            # It is of the caller's predicate, which cannot know all.
+            error.request, error.url = job.request, _without_userinfo(self.sent.url)
+            error.polls, error.elapsed = job.progress.polls, self.elapsed
+        if isinstance(error, WorkFailed) or not self.is_job:
             return
         if isinstance(error, requests.RequestException):
             error.request = error.request or job.request

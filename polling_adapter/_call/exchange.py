@@ -109,7 +109,7 @@ class Exchange:
         call = self._call
         if response is not self.answer or (self._facts and _facts(response) != self._facts):
             self._judge_anew(response)
-        if call.follows and call.job.due is not None:
+        if call.passes_by:
             call.release(response)
         elif self.again is None and self._is_to_be_whole(response):
             self._is_whole(response, seen=True)
@@ -123,6 +123,11 @@ class Exchange:
             return
         self.answer, self.again = response, None
         call = self._call
+        try:
+            call.find_meaning(response)
+        except BaseException:
+            call.release(response)
+            raise
         progress, verdict = call.verdict(response)
         if verdict is None and self._is_to_be_whole(response):
             call.arrived = None  # not yet

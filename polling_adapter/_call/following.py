@@ -16,6 +16,7 @@ from .._rules.address import origin, printable
 from .call import Call, Next
 from .exchange import attempt, until_answered
 from .hooks import owner_of
+from .meaning import redirect_of
 from .next_request import Repetition, repeats, repetition
 
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
@@ -108,20 +109,22 @@ class Following:
         :raises requests.TooManyRedirects: ``max_redirects`` that are no polls were followed.
         """
         session, due = self._session, call.job.due
-        if not self._leads_on(call, response):
+        redirect = redirect_of(response)
+        counts = due is None and redirect is response
+        if not self._leads_on(call, redirect):
             return None
-        if due is None:
+        if counts:
             self._check_redirects(call, response)
         upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
         if upcoming is None or owner_of(upcoming) is not call:
             options = self._options()
             upcoming = next(
-                session.resolve_redirects(response, request, yield_requests=True, **options)
+                session.resolve_redirects(redirect, request, yield_requests=True, **options)
             )
         if upcoming is not request:
             session.get_adapter(upcoming.url)  # if there is none, requests says so before any wait
             self._proxies = session.rebuild_proxies(upcoming, self._proxies) or None
-        if due is None:
+        if counts:
             call.redirected()
         return Next(upcoming, due, response)
 
@@ -134,22 +137,23 @@ class Following:
         call: Call,
         response: requests.Response,
         request: requests.PreparedRequest,
-        stock: Callable[[], Iterator[Any]],
+        stock: Callable[[requests.Response], Iterator[Any]],
     ) -> Iterator[Any]:
         """The request that ``stock``, requests' own code, makes of a redirect."""
-        if not self._leads_on(call, response):
+        redirect = redirect_of(response)
+        if not self._leads_on(call, redirect):
             return iter(())
-        if call.follows and call.job.due is not None:
+        if call.passes_by:
             call.release(response)  # within bounds, before requests reads all of it
-        if self._repeats and repeats(self._repetition, response, request, self._session.cookies):
+        if self._repeats and repeats(self._repetition, redirect, request, self._session.cookies):
             return iter((request,))
         try:
-            upcoming = next(stock())
+            upcoming = next(stock(redirect))
         except ValueError as error:
             if isinstance(error, requests.RequestException) or not call.is_job:
                 raise
             raise _unreadable(error, call, response) from error
-        self._repetition = repetition(response, request, upcoming)
+        self._repetition = repetition(redirect, request, upcoming)
         return iter((upcoming,))
 
     def proxies(

@@ -41,14 +41,18 @@ def next_request(
 
     The response is left as it is, body and history included.
     """
-    bodiless = object.__new__(requests.Response)
-    vars(bodiless).update(vars(response), _content=b"", _content_consumed=True, request=request)
-    cookies = getattr(response.raw, "_original_response", None)
-    bodiless.raw = SimpleNamespace(_original_response=cookies, release_conn=lambda: None)
-    following = _Preparer().resolve_redirects(
-        bodiless, request, proxies=proxies, yield_requests=True
-    )
+    twin = bodiless(response, request=request)
+    following = _Preparer().resolve_redirects(twin, request, proxies=proxies, yield_requests=True)
     return next(following, None)  # type: ignore[return-value]
+
+
+def bodiless(response: requests.Response, **changes: Any) -> requests.Response:
+    """``response`` with ``changes``, to work with: its body is left to ``response``."""
+    twin = object.__new__(requests.Response)
+    vars(twin).update(vars(response), _content=b"", _content_consumed=True, **changes)
+    cookies = getattr(response.raw, "_original_response", None)
+    twin.raw = SimpleNamespace(_original_response=cookies, release_conn=lambda: None)
+    return twin
 
 
 def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:

@@ -16,8 +16,8 @@ from .retry_after import parse_retry_after
 # RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-# RFC 9110 sections 15.4.2 and 15.4.9: those that a cache may keep without being told to
-_STORABLE = frozenset({301, 308})
+# RFC 9110 section 15.1: what polls may be answered that a cache may keep without being told to
+_STORABLE = frozenset({200, 203, 204, 206, 301, 308})
 
 # RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
 _SAFE = frozenset({"GET", "HEAD"})
@@ -32,11 +32,19 @@ Limit = Literal["total_timeout", "max_polls", "retry_after_max", "outage_max"]
 
 
 class Answer(NamedTuple):
-    """What is to know of a response. ``headers`` must be case-insensitive."""
+    """What is to know of a response. ``headers`` must be case-insensitive.
+
+    :param is_pending: it is no redirect, and to be polled all the same.
+    :param leads_to_result: it is no redirect, and tells where the result is.
+    :param named: seconds to wait, that the caller has found where the headers name no usable time.
+    """
 
     method: str
     status: int
     headers: Mapping[str, str]
+    is_pending: bool = False
+    leads_to_result: bool = False
+    named: float | None = None
 
 
 class Due(NamedTuple):
@@ -104,7 +112,8 @@ class Progress(NamedTuple):
     :param failing_since: the instant of the first of them.
     :param fives: answers of 500 in a row.
     :param refusals: refusals in a row, with a time to come back.
-    :param unusable: Retry-After headers in a row that name no usable time.
+    :param unusable: answers in a row that ask to wait, and name no usable time.
+    :param is_result: what comes next stands, whatever it is.
     :param seen: what came, and how often; of few kinds, so a tuple: ten thousand calls may wait.
     """
 
@@ -119,6 +128,7 @@ class Progress(NamedTuple):
     fives: int = 0
     refusals: int = 0
     unusable: int = 0
+    is_result: bool = False
     seen: tuple[tuple[object, int], ...] = ()
 
     @classmethod
@@ -137,16 +147,18 @@ class Progress(NamedTuple):
         :param now: monotonic seconds. :param wall: seconds since the epoch.
         :return: None where nothing is to be waited for: an answer, or a redirect that is no poll.
         """
-        if is_final(answer.status) and not self.failures:
-            return self, None
-        poll = is_poll(answer.status, answer.headers)
+        poll = answer.is_pending or is_poll(answer.status, answer.headers)
+        if is_final(answer.status) and not poll and not self.failures:
+            return (self._replace(is_result=True) if answer.leads_to_result else self), None
         refused = not poll and _is_refusal(answer, policy)
         if poll or refused:
             return self._asked(answer, policy, now, wall, poll)
         if answer.status in policy.failure_statuses and self.survives(answer.method):
             return self._failed(answer.status, answer, policy, now, wall)
         seen = self._seen(answer.status)
-        return self._replace(failures=0, fives=0, refusals=0, seen=seen), None
+        is_result = self.is_result or answer.leads_to_result
+        after = self._replace(failures=0, fives=0, refusals=0, is_result=is_result, seen=seen)
+        return after, None
 
     def failed(
         self, method: str, what: str, timed_out: bool, policy: PollingPolicy, now: float
@@ -228,7 +240,13 @@ class Progress(NamedTuple):
         self, answer: Answer, policy: PollingPolicy, now: float, wall: float, poll: bool
     ) -> Verdict:
         asked, seen = retry_after(answer.headers, wall), self._seen(answer.status)
-        reason = f"{answer.status} with Retry-After: {_excerpt(answer.headers['Retry-After'])}"
+        header = answer.headers.get("Retry-After")
+        reason = str(answer.status)
+        reason += ", pending" if answer.is_pending else ""
+        reason += "" if header is None else f" with Retry-After: {_excerpt(header)}"
+        if asked is None and answer.named is not None:
+            asked = answer.named
+            reason += f", {_number(asked)} s by the policy's retry_after"
         storable = answer.status in _STORABLE
         refusals = 0 if poll else self.refusals + 1
         after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
@@ -238,8 +256,8 @@ class Progress(NamedTuple):
             at = now + max(asked, slower, policy.min_wait)
             return after, Due(at, reason, asked, poll, storable)
         at = now + max(_backoff(self.unusable, policy), policy.min_wait)
-        reason += ", which names no usable time"
-        due = Due(at, reason, poll=poll, storable=storable, wrong=True)
+        reason += "" if header is None else ", which names no usable time"
+        due = Due(at, reason, poll=poll, storable=storable, wrong=header is not None)
         return after._replace(unusable=self.unusable + 1), due
 
     def _failed(
@@ -290,7 +308,7 @@ def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:
     methods = policy.retry_methods
     return (
         answer.status in policy.retry_statuses
-        and "Retry-After" in answer.headers
+        and ("Retry-After" in answer.headers or answer.named is not None)
         and (methods is None or answer.method in methods)
     )
 

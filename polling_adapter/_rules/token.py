@@ -34,7 +34,9 @@ class Token(NamedTuple):
     :param left: seconds that are left of it then; None: there is no limit, or a new one.
     :param failures: failed polls in a row. :param failing: for so many seconds when it is due.
     :param fives: answers of 500 in a row. :param refusals: refusals in a row.
-    :param unusable: Retry-After headers in a row that name no usable time.
+    :param unusable: answers in a row that ask to wait, and name no usable time.
+    :param pending: whether its policy has a ``pending``, without which it cannot go on.
+    :param is_result: whether what comes next stands, whatever it is.
     :param no_cache: whether caches must be passed by.
     :param origin: a URL of where the first request went, for which credentials were meant.
     :param has_body: whether the request has a body, which this does not hold.
@@ -58,6 +60,8 @@ class Token(NamedTuple):
     refusals: int = 0
     unusable: int = 0
     no_cache: bool = False
+    pending: bool = False
+    is_result: bool = False
 
     def anew(self) -> Token:
         """The same, where a limit is reached: it counts from the beginning."""
@@ -157,6 +161,8 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "refusals": (_is_count, "number of refusals"),
     "unusable": (_is_count, "number of answers"),
     "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
+    "pending": (lambda value: isinstance(value, bool), "yes or no"),
+    "is_result": (lambda value: isinstance(value, bool), "yes or no"),
     "has_body": (lambda value: isinstance(value, bool), "yes or no"),
     "headers": (
         lambda value: (

@@ -1,0 +1,476 @@
+"""Answers that are polled although they are no redirects, in every way in (P3)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from polling_adapter import (
+    Poller,
+    PollingAdapter,
+    PollingPolicy,
+    PollingSession,
+    WorkFailed,
+    continuation_token,
+)
+from polling_adapter.pending import Result, accepted, any_of, created, json_field
+
+from ..conftest import Open, mounted_adapter, polling_session
+from ..fake_clock import FakeClock
+from ..server import DONE, RESET, Reply, Server, again, poll, serving
+from .ways import WAYS, Way, by_tokens
+
+POLICY = PollingPolicy(jitter=0, min_wait=0, backoff_factor=0.001, pending=accepted)
+
+
+def not_yet(location: str = "", retry_after: str = "", status: int = 202, **more: str) -> Reply:
+    headers = {"Location": location, "Retry-After": retry_after, **more}
+    return Reply(status, {name: value for name, value in headers.items() if value})
+
+
+def said(status: str, **more: Any) -> Reply:
+    body = json.dumps({"status": status, **more}).encode()
+    return Reply(200, {"Content-Type": "application/json"}, body)
+
+
+def test_P3_a_202_is_polled_where_it_says(server: Server, ask: Way) -> None:
+    server.script(
+        not_yet("/work/1?a=b"), not_yet("/work/2"), not_yet(), again("0", 429), Reply(502), DONE
+    )
+    response = ask(POLICY, "POST", f"{server.url}/start", data=b"body")
+    assert response.content == b"done"
+    where = ["POST /start", "GET /work/1?a=b"] + 4 * ["GET /work/2"]
+    assert server.asked == where
+    assert [seen.body for seen in server.seen] == [b"body"] + 5 * [b""]
+    assert "Content-Type" not in server.seen[1].headers
+
+
+@pytest.mark.parametrize(
+    ("method", "then"), [("GET", "GET"), ("HEAD", "HEAD"), ("PUT", "GET"), ("DELETE", "GET")]
+)
+def test_P3_the_next_request_is_that_of_a_303(
+    server: Server, ask: Way, method: str, then: str
+) -> None:
+    """RFC 9110 section 15.4.4."""
+    server.script(not_yet("/w"), DONE)
+    ask(POLICY, method, server.url)
+    assert server.asked == [f"{method} /", f"{then} /w"]
+
+
+def test_P3_content_location_of_a_202(server: Server, ask: Way) -> None:
+    server.script(not_yet(**{"Content-Location": "/w"}), not_yet(), DONE)
+    ask(POLICY, "GET", f"{server.url}/start")
+    assert server.asked == ["GET /start", "GET /w", "GET /w"]
+
+
+def test_P1_a_pending_answer_is_waited_for_as_long_as_it_asks(
+    server: Server, ask: Way, clock: FakeClock
+) -> None:
+    server.script(not_yet("/w", "3"), not_yet("", "5"), DONE)
+    began = clock.now
+    ask(POLICY.replace(clock=clock), "POST", server.url)
+    assert 8 <= clock.now - began < 8.2
+
+
+def test_without_a_time_it_backs_off(server: Server, ask: Way, clock: FakeClock) -> None:
+    server.script(*[not_yet("/w")] * 4, not_yet("/w", "2"), not_yet("/w"), DONE)
+    began, policy = clock.now, POLICY.replace(clock=clock, backoff_factor=1)
+    ask(policy, "POST", server.url)
+    assert 1 + 2 + 4 + 8 + 2 + 1 <= clock.now - began < 18.2
+
+
+def test_P3_statuses_in_json(server: Server, ask: Way) -> None:
+    server.script(said("queued", id=7), said("running"), said("done", value=42))
+    policy = POLICY.replace(pending=json_field("status", ["queued", "running"], url="/jobs/{id}"))
+    response = ask(policy, "POST", f"{server.url}/start", json={})
+    assert response.json()["value"] == 42
+    assert server.asked == ["POST /start", "GET /jobs/7", "GET /jobs/7"]
+    assert [seen.headers.get("Cache-Control") for seen in server.seen] == [None, *["no-cache"] * 2]
+
+
+def test_what_a_result_names_stands_whatever_it_is(server: Server, ask: Way) -> None:
+    server.script(not_yet("/w"), said("done"), Reply(202, {}, b"the result is a 202"))
+    pending = any_of(accepted, json_field("status", "running", then="/result"))
+    response = ask(POLICY.replace(pending=pending), "POST", f"{server.url}/start")
+    assert (response.status_code, response.content) == (202, b"the result is a 202")
+    assert server.asked == ["POST /start", "GET /w", "GET /result"]
+
+
+def test_a_result_that_is_named_at_once(server: Server, ask: Way) -> None:
+    server.script(said("done"), said("running"))
+    policy = POLICY.replace(pending=json_field("status", "running", then="/result"))
+    assert ask(policy, "POST", f"{server.url}/start").json() == {"status": "running"}
+    assert server.asked == ["POST /start", "GET /result"]
+
+
+def test_where_a_result_is_does_not_count_as_a_redirect(server: Server) -> None:
+    server.script(said("done"), DONE)
+    pending = json_field("status", "running", then="/result")
+    with PollingSession(policy=POLICY.replace(pending=pending)) as session:
+        session.max_redirects = 0
+        assert session.post(server.url).content == b"done"
+
+
+def test_work_that_failed_is_an_error_with_the_servers_own_words(server: Server, ask: Way) -> None:
+    server.script(said("running"), said("failed", why="no disk"))
+    pending = json_field("status", "running", failed="failed")
+    with pytest.raises(WorkFailed) as caught:
+        ask(POLICY.replace(pending=pending), "GET", f"{server.url}/w")
+    error = caught.value
+    assert error.response is not None
+    assert error.request is not None
+    assert error.response.json()["why"] == "no disk"
+    assert error.response.url == error.url == error.request.url == f"{server.url}/w"
+    assert error.polls == 1
+    assert error.elapsed >= 0
+    assert error.continuation_token is None
+    assert continuation_token(error) is None
+
+
+def test_a_poller_whose_work_failed(server: Server) -> None:
+    server.script(said("running"), said("failed"))
+    policy = POLICY.replace(pending=json_field("status", "running", failed="failed"))
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("GET", server.url)
+        assert isinstance(poller.exception(), WorkFailed)
+        with pytest.raises(WorkFailed):
+            poller.result()
+        with pytest.raises(ValueError, match="nothing is left to resume"):
+            poller.continuation_token()
+
+
+def test_credentials_do_not_go_to_another_origin(
+    server: Server, elsewhere: Server, connect: Open
+) -> None:
+    server.script(not_yet(f"{elsewhere.url}/w"))
+    with connect(POLICY) as session:
+        response = session.get(f"{server.url}/start", headers={"Authorization": "secret"})
+    for seen in elsewhere.seen:
+        assert "Authorization" not in seen.headers
+    if isinstance(session.get_adapter(server.url), PollingAdapter) and type(session) is (
+        requests.Session
+    ):
+        assert response.status_code == 202
+        assert elsewhere.seen == []
+    else:
+        assert response.content == b"done"
+        assert elsewhere.asked == ["GET /w"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_mounted_what_leads_elsewhere_is_handed_out(
+    server: Server, elsewhere: Server, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    server.script(Reply(202, {"Location": f"{elsewhere.url}/w"}, b"not yet"))
+    with mounted_adapter(POLICY) as session, caplog.at_level(logging.WARNING):
+        response = session.post(server.url, stream=stream)
+    assert (response.status_code, response.content) == (202, b"not yet")
+    assert f"leads to {elsewhere.url}/w" in caplog.text
+    token = continuation_token(response)
+    with PollingSession(policy=POLICY) as session:
+        assert session.resume(token or "").result().content == b"done"
+
+
+def test_P5_redirects_and_pending_answers_in_one_chain(server: Server, ask: Way) -> None:
+    server.script(
+        poll("/a"),
+        not_yet("/b"),
+        Reply(307, {"Location": "/c"}),
+        not_yet(),
+        poll("/d", status=307),
+        Reply(302, {"Location": "/e"}),
+        not_yet("/f"),
+        DONE,
+    )
+    assert ask(POLICY, "POST", f"{server.url}/start").content == b"done"
+    assert server.asked == ["POST /start", *(f"GET /{at}" for at in "abccdef")]
+
+
+def test_cookies_of_pending_answers_are_kept(server: Server, connect: Open) -> None:
+    server.script(not_yet("/a/b", **{"Set-Cookie": "a=1; Path=/"}), not_yet(), DONE)
+    with connect(POLICY) as session:
+        session.post(server.url)
+        assert [seen.headers.get("Cookie") for seen in server.seen] == [None, "a=1", "a=1"]
+        assert dict(session.cookies) == {"a": "1"}
+
+
+def test_P7_hooks_see_what_came(server: Server, connect: Open) -> None:
+    server.script(not_yet("/w"), again("0"), not_yet(), DONE)
+    seen = []
+    with connect(POLICY) as session:
+        session.post(server.url, hooks={"response": lambda r, **_: seen.append(r.status_code)})
+    assert seen == [202, 202, 200]
+
+
+def test_P3_the_history_has_what_came(server: Server) -> None:
+    server.script(not_yet("/w"), not_yet(), DONE)
+    with polling_session(POLICY) as session:
+        response = session.post(server.url)
+    assert [hop.status_code for hop in response.history] == [202, 202]
+    assert response.request.method == "GET"
+    assert response.url == f"{server.url}/w"
+
+
+def test_P3_without_redirects_the_first_is_returned_and_the_next_is_known(server: Server) -> None:
+    server.script(Reply(202, {"Location": "/w", "Retry-After": "0"}, b"not yet"), not_yet(), DONE)
+    with polling_session(POLICY) as session:
+        response = session.post(server.url, allow_redirects=False, stream=True)
+        assert (response.status_code, response.content) == (202, b"not yet")
+        assert response.next is not None
+        assert response.next.url == f"{server.url}/w"
+        token = continuation_token(response)
+        assert session.send(response.next).content == b"done"
+        assert session.resume(token or "").result().content == b"done"
+
+
+def test_P10_a_token_says_that_its_job_has_a_pending(server: Server) -> None:
+    server.script(not_yet("/w"), DONE)
+    with PollingSession(policy=POLICY) as session:
+        token = session.begin("POST", server.url).continuation_token()
+    with PollingSession() as session:
+        with pytest.raises(ValueError, match="pending="):
+            session.resume(token)
+        assert session.resume(token, polling=POLICY).result().content == b"done"
+
+
+@pytest.mark.parametrize("reply", [RESET, Reply(502), again("0", 503), Reply(500)])
+def test_P6_failed_polls_are_survived(server: Server, ask: Way, reply: Reply) -> None:
+    server.script(not_yet("/w"), reply, not_yet(), reply, DONE)
+    assert ask(POLICY, "POST", server.url).content == b"done"
+
+
+def test_P6_what_a_predicate_raises_loses_no_job(server: Server, connect: Open) -> None:
+    server.script(not_yet("/w"), DONE)
+
+    def pending(_: requests.Response) -> bool:
+        raise KeyboardInterrupt
+
+    with connect(POLICY.replace(pending=pending)) as session, pytest.raises(KeyboardInterrupt) as e:
+        session.post(server.url)
+    with PollingSession(policy=POLICY) as other:
+        assert other.resume(continuation_token(e.value) or "").result().content == b"done"
+    assert server.asked == ["POST /", "GET /w"]
+
+
+@pytest.mark.parametrize("said", [1, 0.5, [], {}, b"/w", object()])
+def test_what_a_predicate_may_not_say(server: Server, connect: Open, said: Any) -> None:
+    policy = POLICY.replace(pending=lambda _: said)
+    with connect(policy) as session, pytest.raises(TypeError, match="Result"):
+        session.get(server.url)
+
+
+def test_an_address_that_cannot_be_read(server: Server, connect: Open) -> None:
+    server.script(not_yet("/w"), not_yet())
+    addresses = iter([True, "http://["])
+    policy = POLICY.replace(pending=lambda _: next(addresses))
+    with connect(policy) as session:
+        if type(session) is requests.Session:  # handed out, as it leads nowhere
+            assert session.post(server.url).status_code == 202
+            return
+        with pytest.raises(requests.exceptions.InvalidURL) as caught:
+            session.post(server.url)
+    assert continuation_token(caught.value)
+
+
+def test_addresses_that_are_no_ascii(server: Server, ask: Way) -> None:
+    server.script(not_yet(), DONE)
+    policy = POLICY.replace(pending=lambda r: r.status_code == 202 and "/wörk/ü")
+    ask(policy, "POST", server.url)
+    assert server.asked[1] == "GET /w%C3%B6rk/%C3%BC"
+
+
+def plain(body: bytes) -> Reply:
+    return Reply(200, {"Content-Type": "application/json"}, body)
+
+
+def compressed(body: bytes) -> Reply:
+    return Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(body))
+
+
+def chunked(body: bytes) -> Reply:
+    return Reply(200, {}, lambda: iter([body[:10], body[10:20], body[20:]]))
+
+
+def chunked_and_compressed(body: bytes) -> Reply:
+    packed = gzip.compress(body)
+    return Reply(200, {"Content-Encoding": "gzip"}, lambda: iter([packed[:7], packed[7:]]))
+
+
+FORMS = [plain, compressed, chunked, chunked_and_compressed]
+BODIES = [b'{"status": "done"}\nand\nmore', b'{"status": "done"}' + b" " * 300_000 + b"\nend"]
+
+
+def content(response: requests.Response) -> bytes:
+    return response.content
+
+
+def in_parts(response: requests.Response) -> bytes:
+    return b"".join(response.iter_content(1000))
+
+
+def as_it_comes(response: requests.Response) -> bytes:
+    return b"".join(response.iter_content(None))
+
+
+def in_lines(response: requests.Response) -> bytes:
+    return b"\n".join(response.iter_lines())
+
+
+def raw_in_parts(response: requests.Response) -> bytes:
+    return b"".join(response.raw.stream(999, decode_content=True))
+
+
+def raw_read(response: requests.Response) -> bytes:
+    return response.raw.read(decode_content=True)
+
+
+READERS = [content, in_parts, as_it_comes, in_lines, raw_in_parts, raw_read]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("body", BODIES, ids=["short", "long"])
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("connect", [polling_session, mounted_adapter], indirect=True)
+def test_the_body_that_was_looked_at_is_as_if_it_were_not(
+    server: Server, connect: Open, form: Callable[[bytes], Reply], body: bytes, read: Any
+) -> None:
+    server.script(form(body))
+    policy = POLICY.replace(pending=json_field("status", "running"))
+    with connect(policy) as session:
+        for _ in range(2):
+            with session.get(server.url, stream=True) as response:
+                assert read(response) == body
+        assert session.get(server.url).content == body
+    assert server.connections == 1
+
+
+def test_a_long_body_is_the_result_and_is_not_kept(server: Server, ask: Way) -> None:
+    part = b"x" * 100_000
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(300):
+            yield part
+
+    server.script(Reply(200, {}, parts))
+    looked = []
+
+    def pending(response: requests.Response) -> bool:
+        looked.append(response)
+        return "not yet" in response.text
+
+    response = ask(POLICY.replace(pending=pending), "GET", server.url)
+    assert len(response.content) == 30_000_000
+    assert len(looked) == 1
+
+
+def test_a_stream_of_events_is_handed_out_at_once(server: Server, ask: Way) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"data: 1\n\n"
+        yield b"data: 2\n\n"
+
+    server.script(Reply(200, {"Content-Type": "text/event-stream; charset=utf-8"}, parts))
+
+    def pending(_: requests.Response) -> bool:
+        raise AssertionError("it was asked about a stream of events")
+
+    response = ask(POLICY.replace(pending=pending), "GET", server.url, stream=True)
+    assert next(response.iter_lines()) == b"data: 1"
+    response.close()
+
+
+def test_a_predicate_that_does_not_look_at_the_body_reads_nothing(server: Server) -> None:
+    gone = []
+
+    def parts() -> Iterator[bytes]:
+        yield b"1"
+        gone.append(1)
+        yield b"2"
+
+    server.script(Reply(202, {}, parts), DONE)
+    with polling_session(POLICY) as session:
+        assert session.get(server.url).content == b"done"
+
+
+def test_only_2xx_answers_are_asked_about(server: Server, connect: Open) -> None:
+    asked = []
+
+    def pending(response: requests.Response) -> None:
+        asked.append(response.status_code)
+
+    server.script(poll("/w"), Reply(502), again("0"), Reply(404))
+    with connect(POLICY.replace(pending=pending)) as session:
+        session.post(server.url)
+        server.script(Reply(204))
+        session.get(server.url)
+    assert asked == [204]
+
+
+def test_a_session_with_a_pending_pickles(server: Server) -> None:
+    pending = any_of(accepted, created, json_field("a.0", [None], then="{b}"))
+    with PollingSession(policy=POLICY.replace(pending=pending)) as session:
+        restored = pickle.loads(pickle.dumps(session))
+    assert restored.policy.pending == pending
+    restored.close()
+
+
+@pytest.mark.parametrize("field", ["pending", "retry_after", "before_poll"])
+@pytest.mark.parametrize("value", [1, "x", [], object(), Result])
+def test_wrong_arguments_are_refused_at_birth(field: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=field):
+        PollingPolicy(**{field: value})
+
+
+def test_polling_false_asks_nobody(server: Server) -> None:
+    server.script(not_yet("/w"))
+    with PollingSession(policy=POLICY) as session:
+        assert session.post(server.url, polling=False).status_code == 202
+    assert server.asked == ["POST /"]
+
+
+def test_max_polls_counts_them(server: Server, connect: Open) -> None:
+    server.script(not_yet("/w"))
+    with (
+        connect(POLICY.replace(max_polls=3)) as session,
+        pytest.raises(requests.TooManyRedirects) as caught,
+    ):
+        session.post(server.url)
+    assert len(server.seen) == 4
+    assert "202 x 4" in str(caught.value)
+
+
+def test_what_on_wait_is_told(server: Server, connect: Open) -> None:
+    waits = []
+    server.script(not_yet("/w", "0"), not_yet(), DONE)
+    with connect(POLICY.replace(on_wait=waits.append)) as session:
+        session.post(server.url)
+    assert [wait.reason for wait in waits] == ["202, pending with Retry-After: 0", "202, pending"]
+    assert [wait.response.status_code for wait in waits] == [202, 202]
+
+
+def test_P10_one_call_and_tokens_are_the_same(clock: FakeClock) -> None:
+    replies = [not_yet("/w"), not_yet("", "7"), RESET, not_yet(), said("x"), said("done"), DONE]
+    pending = any_of(accepted, json_field("status", "x", then="/r"))
+    policy = POLICY.replace(pending=pending, clock=clock, backoff_factor=1)
+    found = []
+    for way in (WAYS["session"], by_tokens):
+        began = clock.now
+        with serving() as server:
+            server.script(*replies)
+            way(policy, "POST", server.url)
+        found.append((server.asked, round(clock.now - began, 1)))
+    assert found[0] == found[1]
+
+
+def test_a_poller_says_what_comes_next(server: Server) -> None:
+    server.script(not_yet("/w", "9"))
+    with PollingSession(policy=POLICY) as session:
+        poller: Poller = session.begin("POST", server.url)
+    assert (poller.url, poller.done()) == (f"{server.url}/w", False)
+    assert 8 < poller.wait_seconds <= 9
