@@ -19,7 +19,8 @@ from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
 from ._call.turn import Turn, without_frames
 from ._rules.address import printable
-from ._rules.progress import Due, Progress, is_idempotent
+from ._rules.answer import is_idempotent
+from ._rules.progress import Due, Progress
 from ._rules.token import Token
 from .clock import sleep_unless
 from .exceptions import PollingError, PollingTimeout, WorkFailed

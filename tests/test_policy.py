@@ -99,7 +99,9 @@ def test_collections_of_any_kind_are_taken() -> None:
 
 
 def test_hooks() -> None:
-    with pytest.raises(TypeError, match="on_wait=5 is not accepted: it takes a callable or None"):
+    with pytest.raises(
+        TypeError, match="on_wait=5 is not accepted: it takes a callable, no class,"
+    ):
         PollingPolicy(on_wait=5)  # type: ignore[arg-type]
     for no_clock in (object(), FakeClock, 5):
         with pytest.raises(TypeError, match="clock=.* it takes an object, not a class, with mono"):

@@ -16,18 +16,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import requests
 
 from .._rules.address import is_address, origin, printable, without_userinfo
-from .._rules.progress import (
-    Answer,
-    Due,
-    GiveUp,
-    Limit,
-    Progress,
-    Verdict,
-    is_final,
-    is_idempotent,
-    retried,
-    retry_after,
-)
+from .._rules.answer import Answer, is_final, is_idempotent, retry_after
+from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict, retried
 from .._rules.token import Token
 from ..exceptions import (
     OutageTooLong,

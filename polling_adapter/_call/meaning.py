@@ -14,7 +14,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from .._predicate import Result, address, answers_a_read
-from .._rules.progress import is_final, is_poll, retry_after
+from .._rules.answer import is_final, is_poll, retry_after
 from ..exceptions import WorkFailed
 from ..policy import PollingPolicy
 from .next_request import bodiless

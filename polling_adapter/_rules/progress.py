@@ -7,44 +7,15 @@ verdict. A Progress is a value: each fact makes a new one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
-from .retry_after import parse_retry_after
-
-# RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-# RFC 9110 section 15.1: what polls may be answered that a cache may keep without being told to
-_STORABLE = frozenset({200, 203, 204, 206, 301, 308})
-
-# RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
-_SAFE = frozenset({"GET", "HEAD"})
-
-# RFC 9110 section 9.2.2: asking twice does what asking once does
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+from .answer import IDEMPOTENT, SAFE, STORABLE, Answer, is_final, is_poll, retry_after
 
 # A server that answers 500 is there, and fails: so many in a row are its answer.
 _ENOUGH_OF_500 = 5
 
 Limit = Literal["total_timeout", "max_polls", "retry_after_max", "outage_max"]
-
-
-class Answer(NamedTuple):
-    """What is to know of a response. ``headers`` must be case-insensitive.
-
-    :param is_pending: it is no redirect, and to be polled all the same.
-    :param leads_to_result: it is no redirect, and tells where the result is.
-    :param named: seconds to wait, that the caller has found where the headers name no usable time.
-    """
-
-    method: str
-    status: int
-    headers: Mapping[str, str]
-    is_pending: bool = False
-    leads_to_result: bool = False
-    named: float | None = None
 
 
 class Due(NamedTuple):
@@ -80,22 +51,6 @@ class GiveUp(NamedTuple):
 
 
 Verdict: TypeAlias = "tuple[Progress, Due | GiveUp | None]"
-
-
-def is_final(status: int) -> bool:
-    """Whether an answer is the result, whatever else it says (RFC 9110 section 15.3)."""
-    return 200 <= status < 300
-
-
-def is_poll(status: int, headers: Mapping[str, str]) -> bool:
-    """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3). An empty Location
-    leads nowhere, with requests too."""
-    return status in _REDIRECTS and "Retry-After" in headers and bool(headers.get("Location"))
-
-
-def is_idempotent(method: str) -> bool:
-    """Whether a request may be sent again although nobody knows what became of it."""
-    return method in _IDEMPOTENT
 
 
 class Progress(NamedTuple):
@@ -180,8 +135,8 @@ class Progress(NamedTuple):
         Never the request that starts the work: nobody knows whether it has begun.
         """
         if self.polls > 0:
-            return method in _IDEMPOTENT
-        return self.refusals > 0 and method in _SAFE
+            return method in IDEMPOTENT
+        return self.refusals > 0 and method in SAFE
 
     def redirected(self) -> Progress:
         """A redirect that is no poll is followed."""
@@ -247,7 +202,7 @@ class Progress(NamedTuple):
         if asked is None and answer.named is not None:
             asked = answer.named
             reason += f", {_number(asked)} s by the policy's retry_after"
-        storable = answer.status in _STORABLE
+        storable = answer.status in STORABLE
         refusals = 0 if poll else self.refusals + 1
         after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
         if asked is not None:
@@ -316,13 +271,6 @@ def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:
 def _backoff(number: int, policy: PollingPolicy) -> float:
     """The wait after ``number`` others in a row, in seconds."""
     return min(policy.backoff_factor * 2.0 ** min(number, 63), policy.backoff_max)
-
-
-def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
-    """The seconds that a response asks to wait, by the wall clock; None: it names none."""
-    return parse_retry_after(
-        headers.get("Retry-After"), headers.get("Date"), age=headers.get("Age"), now=wall
-    )
 
 
 def _number(seconds: float) -> str:

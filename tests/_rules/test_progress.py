@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from polling_adapter import PollingPolicy
-from polling_adapter._rules.progress import Answer, Due, GiveUp, Progress, is_idempotent, is_poll
+from polling_adapter._rules.answer import Answer, is_idempotent, is_poll
+from polling_adapter._rules.progress import Due, GiveUp, Progress
 
 NOW, WALL = 1000.0, 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 PLAIN = PollingPolicy(min_wait=0, jitter=0)

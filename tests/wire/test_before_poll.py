@@ -121,9 +121,11 @@ def test_P6_what_it_raises_loses_no_job(server: Server, connect: Open) -> None:
     def expired(_: object) -> None:
         raise LookupError("no credential")
 
-    with connect(POLICY.replace(before_poll=expired)) as session:
-        with pytest.raises(LookupError) as caught:
-            session.post(server.url)
+    with (
+        connect(POLICY.replace(before_poll=expired)) as session,
+        pytest.raises(LookupError) as caught,
+    ):
+        session.post(server.url)
     with PollingSession(policy=POLICY) as other:
         assert other.resume(continuation_token(caught.value) or "").result().content == b"done"
     assert server.asked == ["POST /", "GET /w"]
@@ -131,9 +133,11 @@ def test_P6_what_it_raises_loses_no_job(server: Server, connect: Open) -> None:
 
 def test_what_it_may_not_return(server: Server, connect: Open) -> None:
     server.script(poll("/w"), DONE)
-    with connect(POLICY.replace(before_poll=lambda _: 1)) as session:
-        with pytest.raises(TypeError, match="PreparedRequest, or None"):
-            session.post(server.url)
+    with (
+        connect(POLICY.replace(before_poll=lambda _: 1)) as session,
+        pytest.raises(TypeError, match="PreparedRequest, or None"),
+    ):
+        session.post(server.url)
 
 
 def test_the_policy_names_a_time_where_the_server_does_not(
@@ -174,16 +178,21 @@ def test_who_names_no_time_leaves_it_to_backoff(server: Server, connect: Open) -
 @pytest.mark.parametrize("named", ["3", True, float("nan"), float("inf"), [], b"1"])
 def test_what_is_no_number_of_seconds(server: Server, connect: Open, named: Any) -> None:
     server.script(Reply(429))
-    with connect(POLICY.replace(retry_after=lambda _: named)) as session:
-        with pytest.raises(TypeError, match="seconds, or None"):
-            session.get(server.url)
+    with (
+        connect(POLICY.replace(retry_after=lambda _: named)) as session,
+        pytest.raises(TypeError, match="seconds, or None"),
+    ):
+        session.get(server.url)
 
 
 def test_a_time_that_is_named_counts_against_the_limits(server: Server, connect: Open) -> None:
     server.script(Reply(429))
     policy = POLICY.replace(retry_after=lambda _: 50_000, total_timeout=None)
     began = time.monotonic()
-    with connect(policy) as session, pytest.raises(requests.RequestException) as caught:
+    with (
+        connect(policy) as session,
+        pytest.raises(requests.RequestException) as caught,
+    ):
         session.get(server.url)
     assert getattr(caught.value, "seconds", None) == 50_000
     assert time.monotonic() - began < 5

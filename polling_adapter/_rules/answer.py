@@ -1,0 +1,59 @@
+"""What is to know of a response, and what it means by HTTP alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .retry_after import parse_retry_after
+
+# RFC 9110 section 15.4: the redirects that a user agent follows by itself, as requests does
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+# RFC 9110 section 15.1: what polls may be answered that a cache may keep without being told to
+STORABLE = frozenset({200, 203, 204, 206, 301, 308})
+
+# RFC 9110 section 9.2.1: safe, so asking again cannot do the work twice
+SAFE = frozenset({"GET", "HEAD"})
+
+# RFC 9110 section 9.2.2: asking twice does what asking once does
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+
+class Answer(NamedTuple):
+    """What is to know of a response. ``headers`` must be case-insensitive.
+
+    :param is_pending: it is no redirect, and to be polled all the same.
+    :param leads_to_result: it is no redirect, and tells where the result is.
+    :param named: seconds to wait, that the caller has found where the headers name no usable time.
+    """
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+    is_pending: bool = False
+    leads_to_result: bool = False
+    named: float | None = None
+
+
+def is_final(status: int) -> bool:
+    """Whether an answer is the result, whatever else it says (RFC 9110 section 15.3)."""
+    return 200 <= status < 300
+
+
+def is_poll(status: int, headers: Mapping[str, str]) -> bool:
+    """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3). An empty Location
+    leads nowhere, with requests too."""
+    return status in _REDIRECTS and "Retry-After" in headers and bool(headers.get("Location"))
+
+
+def is_idempotent(method: str) -> bool:
+    """Whether a request may be sent again although nobody knows what became of it."""
+    return method in IDEMPOTENT
+
+
+def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+    """The seconds that a response asks to wait, by the wall clock; None: it names none."""
+    return parse_retry_after(
+        headers.get("Retry-After"), headers.get("Date"), age=headers.get("Age"), now=wall
+    )
