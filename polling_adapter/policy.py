@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._predicate import Said
 from .clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    import requests
+    from typing_extensions import Unpack
+
+    from ._fields import Fields
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Wait:
     reason: str
     number: int
     elapsed: float
-    response: Any
+    response: requests.Response | None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -84,16 +90,16 @@ class PollingPolicy:
     jitter: float = 0.1
     backoff_factor: float = 0.5
     backoff_max: float = 30
-    retry_statuses: frozenset[int] = frozenset({429, 503})
-    retry_methods: frozenset[str] | None = None
-    failure_statuses: frozenset[int] = frozenset(
+    retry_statuses: Collection[int] = frozenset({429, 503})
+    retry_methods: Collection[str] | None = None
+    failure_statuses: Collection[int] = frozenset(
         {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530}
     )
     poll_failures: int | None = None
     outage_max: float | None = 600
-    pending: Callable[[Any], Said] | None = None
-    retry_after: Callable[[Any], float | None] | None = None
-    before_poll: Callable[[Any], Any] | None = None
+    pending: Callable[[requests.Response], Said] | None = None
+    retry_after: Callable[[requests.Response], float | None] | None = None
+    before_poll: Callable[[requests.PreparedRequest], requests.PreparedRequest | None] | None = None
     on_wait: Callable[[Wait], object] | None = None
     clock: Clock = SystemClock()
 
@@ -125,7 +131,7 @@ class PollingPolicy:
             methods = self._items("retry_methods", str)
             self._freeze("retry_methods", frozenset(method.upper() for method in methods))
 
-    def replace(self, **changes: Any) -> PollingPolicy:
+    def replace(self, **changes: Unpack[Fields]) -> PollingPolicy:
         """A new policy with ``changes``, checked like any other.
 
         :raises TypeError: an unknown field, or a value of the wrong type.

@@ -23,7 +23,10 @@ from .policy import PollingPolicy, checked
 from .poller import Poller
 
 if TYPE_CHECKING:
-    _Base = requests.Session
+    from typing_extensions import Unpack
+
+    from ._typed import Arguments
+    from ._typed import TypedSession as _Base
 else:
     _Base = object
 
@@ -47,7 +50,7 @@ class PollingMixin(_Base):
         url: str | bytes,
         *args: Any,
         polling: PollingPolicy | Literal[False] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Arguments],
     ) -> requests.Response:
         """As :meth:`requests.Session.request`.
 
@@ -56,7 +59,7 @@ class PollingMixin(_Base):
         """
         if polling is not None:
             kwargs["hooks"] = carrying(chosen(polling), kwargs.get("hooks"), self)
-        return super().request(method, url, *args, **kwargs)
+        return super().request(method, url, *args, **kwargs)  # type: ignore[arg-type]
 
     def send(
         self,
@@ -151,7 +154,7 @@ class PollingMixin(_Base):
         url: str,
         *,
         polling: PollingPolicy | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Arguments],
     ) -> Poller:
         """Send a request, as :meth:`request`, and return at once, whatever is answered.
 
@@ -161,7 +164,7 @@ class PollingMixin(_Base):
             error is the result's.
         """
         policy = self.policy if polling is None else checked(polling)
-        return Poller.begun(self, policy, method, url, kwargs)
+        return Poller.begun(self, policy, method, url, dict(kwargs))
 
     def submit(
         self,
@@ -169,7 +172,7 @@ class PollingMixin(_Base):
         url: str,
         *,
         polling: PollingPolicy | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[Arguments],
     ) -> Poller:
         """As :meth:`begin`, but nothing is sent yet: the first request goes as every other one, by
         the poller's own methods or :func:`as_completed`, and its error is the result's.
@@ -177,9 +180,11 @@ class PollingMixin(_Base):
         :param polling: another policy for this job.
         """
         policy = self.policy if polling is None else checked(polling)
-        return Poller.submitted(self, policy, method, url, kwargs)
+        return Poller.submitted(self, policy, method, url, dict(kwargs))
 
-    def resume(self, token: str, *, polling: PollingPolicy | None = None, **kwargs: Any) -> Poller:
+    def resume(
+        self, token: str, *, polling: PollingPolicy | None = None, **kwargs: Unpack[Arguments]
+    ) -> Poller:
         """Go on with a job, by the token of a :class:`Poller` or a :exc:`PollingError`. Nothing is
         sent yet.
 
@@ -191,7 +196,7 @@ class PollingMixin(_Base):
         :param kwargs: those of :meth:`request` that the token does not hold: headers, auth...
         :raises ValueError: the token is damaged or of a newer version, or its request needs a body.
         """
-        return Poller.resumed(self, token, self.policy, polling, kwargs)
+        return Poller.resumed(self, token, self.policy, polling, dict(kwargs))
 
     def rebuild_proxies(
         self, prepared_request: requests.PreparedRequest, proxies: dict[str, str] | None
