@@ -1,5 +1,7 @@
-"""The fields of a policy, as :meth:`PollingPolicy.replace` takes them. It stands on nothing, so what
-is only here for type checkers puts no other file higher; the policy checks what they are."""
+"""The fields of a policy, as :meth:`PollingPolicy.replace` takes them.
+
+It stands on nothing, so that what is here for type checkers alone puts no other file higher.
+"""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypedDict
