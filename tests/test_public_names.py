@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import requests
@@ -19,6 +20,16 @@ from polling_adapter import (
 )
 
 PACKAGE = Path(polling_adapter.__file__).parent
+REFERENCE = (Path(__file__).parent.parent / "docs" / "reference.rst").read_text()
+
+# What stands in a public module for other modules of the package, and is no promise.
+FOR_THE_PACKAGE = {
+    *("Repetition", "Send", "sending"),
+    *("SystemClock", "sleep_unless"),
+    "checked",
+    *("CuttingServer", "Reply", "logger", "reply_to"),
+    "REQUESTS",
+}
 
 
 def imported_by(file: Path) -> set[str]:
@@ -56,6 +67,27 @@ def test_the_public_names() -> None:
     ]
     assert all(hasattr(polling_adapter, name) for name in polling_adapter.__all__)
     assert (PACKAGE / "py.typed").exists()
+
+
+def defined_by(file: Path) -> set[str]:
+    """The names that a module defines itself, private ones left out."""
+    found = set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name in found if not name.startswith("_")}
+
+
+def test_all_that_is_public_is_in_the_reference() -> None:
+    """Who adds a name documents it, or begins it with an underscore."""
+    public = {name for name in polling_adapter.__all__ if not name.startswith("_")}
+    for file in PACKAGE.glob("[!_]*.py"):
+        public |= defined_by(file)
+    documented = re.findall(r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", REFERENCE, re.MULTILINE)
+    assert public - {*documented} - FOR_THE_PACKAGE == set()
 
 
 @functools.cache
