@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from polling_adapter.reference_server import ReferenceServer
 
 TOP = Path(__file__).parent.parent
 PAGES = [TOP / "README.rst", *sorted((TOP / "docs").glob("*.rst"))]
+CHANGELOG = TOP / "docs" / "changelog.rst"
 EXAMPLE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 
 
@@ -49,10 +51,17 @@ def test_the_pages_with_examples() -> None:
     }
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_stands_in_one_place_and_in_the_changelog() -> None:
     naming = [
         path
         for path in (*TOP.glob("setup.*"), *PAGES, *(TOP / "polling_adapter").glob("*.py"))
         if re.search(rf"(?<![\d.]){re.escape(__version__)}(?![\d.])", path.read_text())
     ]
-    assert [path.name for path in naming] == ["_version.py"]
+    assert [path.name for path in naming] == ["changelog.rst", "_version.py"]
+
+
+def test_the_changelog_begins_with_this_version_and_its_date() -> None:
+    heading = re.search(r"^(\S+) \((\S+)\)\n-+$", CHANGELOG.read_text(), re.MULTILINE)
+    assert heading is not None
+    assert heading[1] == __version__
+    date.fromisoformat(heading[2])
