@@ -109,13 +109,14 @@ stock.mount("https://", PollingAdapter(policy=policy, pool_maxsize=64))
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the wheel is unpacked."""
+    pytest.importorskip("build")
     where = tmp_path_factory.mktemp("wheel")
     source = where / "source"
     shutil.copytree(
-        ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "tests", "*.egg-info")
+        ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info")
     )
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(where), "."]
-    subprocess.run(command, cwd=source, check=True)
+    command = [sys.executable, "-m", "build", "-wn", "--outdir", str(where)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
     with zipfile.ZipFile(next(where.glob("*.whl"))) as wheel:
         wheel.extractall(where / "site")
     return where / "site"
