@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import soak
+from polling_adapter import PollingPolicy
+
+from . import outage, soak
+from .fake_clock import FakeClock
+from .server import DONE, RESET, Reply, Seen, Server, poll
+from .wire.ways import WAYS
 
 
 @pytest.fixture
@@ -36,3 +41,28 @@ def test_what_never_happened_fails() -> None:
     assert not soak.absent({"429 seen": 1}, "429 seen")
     assert soak.absent({"429 seen": 0}, "429 seen")
     assert soak.absent({}, "fault reset")
+
+
+def test_P6_a_server_that_is_killed_loses_no_job() -> None:
+    figures = outage.outage(1, works=20, threads=10)
+    assert not outage.failed(figures), figures
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("reply", [RESET, Reply(502), Reply(429)], ids=["reset", "502", "429"])
+def test_P6_three_minutes_of_outage(
+    server: Server, clock: FakeClock, way: str, reply: Reply
+) -> None:
+    began = clock.now
+
+    def answer(seen: Seen) -> Reply:
+        passed = clock.now - began
+        if seen.path == "/start" or passed < 10:
+            return poll("/w", "2")
+        return reply if passed < 190 else DONE
+
+    server.answer = answer
+    response = WAYS[way](PollingPolicy(clock=clock), "POST", f"{server.url}/start")
+    assert response.content == b"done"
+    assert [seen.method for seen in server.seen].count("POST") == 1
+    assert 190 < clock.now - began < 190 + 35
