@@ -237,9 +237,8 @@ class PollingMixin(_Base):
         self, call: Call, kwargs: dict[str, Any], request: requests.PreparedRequest
     ) -> requests.Response:
         """Send a request of ``call``, once, within its time."""
-        again = call.exchange.take_again()
-        if again is not None:
-            call.wait(again)
+        if call.exchange.again is not None:
+            call.wait(call.exchange.take_again())
         request = call.sends(request)
         call.exchange.timeout = kwargs.get("timeout")
         adapter = self.get_adapter(request.url)  # type: ignore[arg-type]

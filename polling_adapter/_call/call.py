@@ -327,7 +327,6 @@ class Call:
         upcoming, due, job = step.request, step.due, self.job
         now = self.clock.monotonic()
         if due is None:
-            self.job = Job(job.progress, None, upcoming, job.request, job.response)
             return now
         verdict = job.progress.pause(due, self.policy, now, random.random())
         if isinstance(verdict, GiveUp):
@@ -345,8 +344,8 @@ class Call:
 
         :raises PollingError: a limit of the policy is reached.
         """
-        until = self.pause(step)
         if step.due is not None:
+            until = self.pause(step)
             # to the nanosecond, as sums of instants are not exact
             self.clock.sleep(max(0.0, round(until - self.clock.monotonic(), 9)))
 

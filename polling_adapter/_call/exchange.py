@@ -160,9 +160,7 @@ class Exchange:
 
     def take_again(self) -> Next | None:
         """What is to be waited for, where somebody above sends again what is asked again."""
-        again, self.again = self.again, None
-        if again is not None:
-            self.answer = None
+        again, self.again, self.answer = self.again, None, None
         return again
 
     def see(self, error: Exception) -> None:
