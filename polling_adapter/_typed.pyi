@@ -14,7 +14,6 @@ from typing_extensions import Unpack
 
 from .policy import PollingPolicy
 
-Polling: TypeAlias = PollingPolicy | Literal[False] | None
 Hooks: TypeAlias = Mapping[str, Callable[..., Any] | Iterable[Callable[..., Any]]]
 Timeout: TypeAlias = float | tuple[float | None, float | None] | urllib3.Timeout
 
@@ -34,17 +33,6 @@ class _Common(TypedDict, total=False):
     verify: bool | str | None
     cert: str | tuple[str, str] | None
 
-class OfGet(_Common, total=False):
-    data: Any
-    json: Any
-
-class OfPost(_Common, total=False):
-    params: Any
-
-class OfPut(_Common, total=False):
-    params: Any
-    json: Any
-
 class Arguments(_Common, total=False):
     """All that ``Session.request()`` takes besides method and URL."""
 
@@ -52,46 +40,38 @@ class Arguments(_Common, total=False):
     data: Any
     json: Any
 
+class _Polling(_Common, total=False):
+    polling: PollingPolicy | Literal[False] | None
+
+class OfGet(_Polling, total=False):
+    data: Any
+    json: Any
+
+class OfPost(_Polling, total=False):
+    params: Any
+
+class OfPut(_Polling, total=False):
+    params: Any
+    json: Any
+
+class OfAny(_Polling, total=False):
+    params: Any
+    data: Any
+    json: Any
+
 class TypedSession(requests.Session):
     def get(
-        self,
-        url: str | bytes,
-        params: Any = None,
-        *,
-        polling: Polling = None,
-        **kwargs: Unpack[OfGet],
+        self, url: str | bytes, params: Any = None, **kwargs: Unpack[OfGet]
     ) -> requests.Response: ...
-    def options(
-        self, url: str | bytes, *, polling: Polling = None, **kwargs: Unpack[Arguments]
-    ) -> requests.Response: ...
-    def head(
-        self, url: str | bytes, *, polling: Polling = None, **kwargs: Unpack[Arguments]
-    ) -> requests.Response: ...
+    def options(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
+    def head(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
     def post(
-        self,
-        url: str | bytes,
-        data: Any = None,
-        json: Any = None,
-        *,
-        polling: Polling = None,
-        **kwargs: Unpack[OfPost],
+        self, url: str | bytes, data: Any = None, json: Any = None, **kwargs: Unpack[OfPost]
     ) -> requests.Response: ...
     def put(
-        self,
-        url: str | bytes,
-        data: Any = None,
-        *,
-        polling: Polling = None,
-        **kwargs: Unpack[OfPut],
+        self, url: str | bytes, data: Any = None, **kwargs: Unpack[OfPut]
     ) -> requests.Response: ...
     def patch(
-        self,
-        url: str | bytes,
-        data: Any = None,
-        *,
-        polling: Polling = None,
-        **kwargs: Unpack[OfPut],
+        self, url: str | bytes, data: Any = None, **kwargs: Unpack[OfPut]
     ) -> requests.Response: ...
-    def delete(
-        self, url: str | bytes, *, polling: Polling = None, **kwargs: Unpack[Arguments]
-    ) -> requests.Response: ...
+    def delete(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
