@@ -18,6 +18,9 @@ PAGES = [TOP / "README.rst", *sorted((TOP / "docs").glob("*.rst"))]
 CHANGELOG = TOP / "docs" / "changelog.rst"
 EXAMPLE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 
+# What is installed for the examples of a page, besides requests.
+NEEDED = {"works_with.rst": "requests_cache", "progress.rst": "tqdm"}
+
 
 def examples(page: Path) -> list[str]:
     return [textwrap.dedent(block) for block in EXAMPLE.findall(page.read_text())]
@@ -25,8 +28,8 @@ def examples(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [*filter(examples, PAGES)], ids=lambda page: page.name)
 def test_the_examples_run(page: Path) -> None:
-    if page.name == "works_with.rst":
-        pytest.importorskip("requests_cache")
+    if page.name in NEEDED:
+        pytest.importorskip(NEEDED[page.name])
     # Long enough for an example to run out of time, where one does.
     duration = 1 if "total_timeout=0.5" in page.read_text() else 0.05
     with ReferenceServer() as server:
@@ -44,6 +47,7 @@ def test_the_pages_with_examples() -> None:
     assert {page.name for page in PAGES if examples(page)} == {
         "README.rst",
         "existing_code.rst",
+        "progress.rst",
         "quickstart.rst",
         "testing.rst",
         "without_blocking.rst",
