@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from ._rules.address import authority
 from ._works import Done, Pending, Works
 from .clock import SystemClock
 
@@ -90,7 +91,7 @@ def _work(works: Works, path: re.Match[str], _query: str) -> Reply:
         return Reply(HTTPStatus.OK, answer._asdict())
     if isinstance(answer, Pending):
         return _redirect(answer)
-    logger.warning("early: %s is due in %d s", path[0], answer.retry_after)
+    logger.warning("early by %d s: %s", answer.retry_after, path[0])
     asked = {"Retry-After": str(answer.retry_after)}
     return _error(HTTPStatus.TOO_MANY_REQUESTS, "this is earlier than asked for", **asked)
 
@@ -206,13 +207,15 @@ class CuttingServer(ThreadingHTTPServer):
 class _WorksServer(CuttingServer):
     def __init__(self, address: tuple[str, int], works: Works) -> None:
         self.works = works
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
 
 class ReferenceServer:
     """The server on a thread of its own, while the ``with`` block lasts.
 
-    :param host: the address to listen on.
+    :param host: the address to listen on, of IPv4 or IPv6, or a name.
     :param port: the port; 0: a free one.
     :param works: those of another server, to go on with.
     :raises OSError: the port is taken, or the address is not this machine's.
@@ -222,7 +225,7 @@ class ReferenceServer:
         self.works = Works() if works is None else works
         self._http = _WorksServer((host, port), self.works)
         self.port: int = self._http.server_port
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"http://{authority(host, self.port)}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
 
     @property

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -27,6 +28,15 @@ def elsewhere() -> Iterator[Server]:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has a loopback address of IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 Open = Callable[[PollingPolicy], requests.Session]

@@ -13,7 +13,7 @@ from polling_adapter import PollingPolicy, PollingSession
 from polling_adapter._works import Works
 from polling_adapter.reference_server import ReferenceServer
 
-from .conftest import Open, both_ways
+from .conftest import Open, both_ways, has_ipv6
 
 
 @pytest.fixture
@@ -175,6 +175,14 @@ def test_it_leaves_nothing_behind() -> None:
     assert threading.active_count() == before
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{server.url}/health", timeout=5)
+
+
+def test_ipv6() -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with ReferenceServer("::1") as server, PollingSession() as session:
+        assert server.url == f"http://[::1]:{server.port}"
+        assert session.post(f"{server.url}/start_work?duration=0").json()["duration"] == 0
 
 
 def test_a_port_that_is_taken(reference: ReferenceServer) -> None:

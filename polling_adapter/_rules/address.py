@@ -46,6 +46,11 @@ def without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def authority(host: str, port: int) -> str:
+    """Host and port as they stand in a URL (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def same(url: str | None, other: str | None) -> bool:
     """Whether two URLs name the same: their fragments are not sent (RFC 9110 section 4.2.5)."""
     return urldefrag(url or "").url == urldefrag(other or "").url
