@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from polling_adapter import PollingAdapter, PollingPolicy
 from polling_adapter.reference_server import ReferenceServer
 
-from .server import Server, poll
+from .server import RESET, Reply, Server, poll
 
 # For 127.0.0.1 until 2120, signed by itself: nobody trusts it unless told to. For these tests only.
 CERTIFICATE = """\
@@ -201,3 +202,123 @@ def test_httpie_prepares_tls_once_and_only_where_it_is_used(
 def test_httpie_goes_from_http_to_https(http: Run, server: Server, secure: str) -> None:
     server.script(poll(f"{secure}/work"))
     assert agreed(http("--follow", "--verify=no", "--ssl=tls1.2", server.url))[0] == "TLSv1.2"
+
+
+@pytest.mark.parametrize(
+    ("variables", "replies", "said"),
+    [
+        (
+            {"TOTAL_TIMEOUT": "2.5"},
+            [poll("/work", "3600")],
+            "s are left of total_timeout=2.5; seen so far: 303 x 1",
+        ),
+        (
+            {"RETRY_AFTER_MAX": "60"},
+            [poll("/work", "3600")],
+            "the server asks to wait 3600 s, retry_after_max=60 is accepted",
+        ),
+        ({"MAX_POLLS": "1"}, [poll("/work")], "the work is not done after max_polls=1"),
+        (
+            {"POLL_FAILURES": "1", "BACKOFF_FACTOR": "0", "MIN_WAIT": "0"},
+            [poll("/work"), RESET],
+            "ConnectionError outlasts poll_failures=1",
+        ),
+    ],
+)
+def test_httpie_takes_a_policy_from_the_environment_and_shows_what_it_ends(
+    http: Run,
+    server: Server,
+    environment: dict[str, str],
+    variables: dict[str, str],
+    replies: list[Reply],
+    said: str,
+) -> None:
+    environment.update({f"POLLING_{name}": value for name, value in variables.items()})
+    server.script(*replies)
+    done = http("--follow", "POST", server.url)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "http: error: PollingError: " in done.stderr
+    assert done.stderr.rstrip().endswith(f"; resume with GET {server.url}/work")
+
+
+def test_httpie_still_tells_in_its_own_words_what_is_no_matter_of_polls(
+    http: Run, server: Server
+) -> None:
+    server.script(Reply(303, {"Location": "/"}))
+    done = http("--follow", "--max-redirects=3", server.url)
+    assert (done.returncode, len(server.seen)) == (6, 3)
+    assert "Too many redirects (--max-redirects=3)." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "TOTAL_TIMEOUT",
+            "soon",
+            "POLLING_TOTAL_TIMEOUT='soon' of the environment is not accepted: it takes a number",
+        ),
+        (
+            "MAX_POLLS",
+            "1.5",
+            "POLLING_MAX_POLLS='1.5' of the environment is not accepted: it takes a whole number",
+        ),
+        (
+            "JITTER",
+            "-1",
+            "POLLING_JITTER of the environment: jitter=-1.0 is not accepted: it takes a finite",
+        ),
+        ("MIN_WAIT", "none", "POLLING_MIN_WAIT of the environment: min_wait=None is not accepted"),
+        ("OUTAGE_MAX", "nan", "POLLING_OUTAGE_MAX of the environment: outage_max=nan is not"),
+    ],
+)
+def test_httpie_says_what_is_wrong_in_the_environment(
+    http: Run, server: Server, environment: dict[str, str], name: str, value: str, said: str
+) -> None:
+    environment[f"POLLING_{name}"] = value
+    done = http("--follow", server.url)
+    assert (done.returncode, server.seen) == (1, [])
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_each_number_of_a_policy_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    from polling_adapter._httpie import PollingHTTP
+
+    numbers = {
+        "total_timeout": 7.5,
+        "poll_timeout": None,
+        "max_polls": 3,
+        "retry_after_max": None,
+        "min_wait": 0.25,
+        "jitter": 0.0,
+        "backoff_factor": 2.0,
+        "backoff_max": 8.0,
+        "poll_failures": 4,
+        "outage_max": 90.0,
+    }
+    for name, value in numbers.items():
+        monkeypatch.setenv(f"POLLING_{name.upper()}", str(value))
+    monkeypatch.setenv("POLLING_CLOCK", "5")
+    monkeypatch.setenv("POLLING_INTERVAL", "of another program")
+    policy = PollingPolicy(**numbers)  # type: ignore[arg-type]
+    assert PollingHTTP().get_adapter().policy == policy  # type: ignore[attr-defined]
+    left = {name for name, field in PollingPolicy.__dataclass_fields__.items() if is_number(field)}
+    assert left == set(numbers)
+
+
+def is_number(field: Any) -> bool:
+    return "float" in field.type or field.type.startswith("int")
+
+
+def test_a_variable_that_is_empty_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from polling_adapter._httpie import PollingHTTPS
+
+    monkeypatch.setenv("POLLING_TOTAL_TIMEOUT", " ")
+    assert PollingHTTPS().get_adapter()._options["policy"] == PollingPolicy()  # type: ignore[attr-defined]
+
+
+def test_the_environment_is_for_httpie_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLLING_TOTAL_TIMEOUT", "soon")
+    assert PollingAdapter().policy == PollingPolicy()
