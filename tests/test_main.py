@@ -199,9 +199,9 @@ def test_no_password_is_shown(server: Server, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("merged", [False, True])
 def test_a_closed_pipe_ends_it_silently(merged: bool) -> None:
     err = subprocess.STDOUT if merged else subprocess.PIPE
-    with subprocess.Popen(
-        [*COMMAND, "demo", "--duration", "2"], stdout=subprocess.PIPE, stderr=err
-    ) as process:
+    command = [*COMMAND, "demo", "--duration", "2"]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # Python writes the rest when it ends
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, env=buffered) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"session.post(")
         process.stdout.close()

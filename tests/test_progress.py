@@ -45,7 +45,7 @@ class Terminal:
         fcntl.ioctl(self.inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.screen = Screen()
         self.screens: list[list[str]] = []
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
     def _look(self) -> None:
@@ -88,8 +88,10 @@ def shown_on(terminal: Terminal) -> Iterator[ProgressBar]:
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
+    before = threading.enumerate()
     yield
-    assert "ProgressBar" not in [thread.name for thread in threading.enumerate()]
+    left = {thread.name for thread in threading.enumerate() if thread not in before}
+    assert not left & {"ProgressBar", "tqdm_monitor"}
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -342,16 +344,14 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_ends_it(server: Server) -> None:
+def test_ctrl_c_ends_it(server: Server, terminal: Terminal) -> None:
     server.script(poll("/work", "60"))
-    terminal = Terminal()
     command = [sys.executable, "-c", INTERRUPTED, server.url]
     with subprocess.Popen(command, stderr=terminal.inner) as process:
         until(lambda: any("waiting, poll 1 in" in line for line in terminal.all_lines))
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     until(lambda: terminal.screen.shown == ["interrupted, 1 thread"])
-    terminal.close()
 
 
 # What is said of a job, without any I/O
