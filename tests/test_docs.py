@@ -1,9 +1,10 @@
-"""The documentation's examples run, page by page, against the reference server."""
+"""The documentation's examples run, page by page, against the reference server and the services
+that they call."""
 
 from __future__ import annotations
 
 import re
-import textwrap
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -13,31 +14,43 @@ import requests
 from polling_adapter import __version__
 from polling_adapter.reference_server import ReferenceServer
 
-TOP = Path(__file__).parent.parent
-PAGES = [TOP / "README.rst", *sorted((TOP / "docs").glob("*.rst"))]
+from .dialects import services
+from .pages import PAGES, TOP, examples, run
+from .server import Server
+
 CHANGELOG = TOP / "docs" / "changelog.rst"
-EXAMPLE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 
 # What is installed for the examples of a page, besides requests.
-NEEDED = {"works_with.rst": "requests_cache", "progress.rst": "tqdm"}
+NEEDED = {
+    "works_with.rst": "requests_cache",
+    "progress.rst": "tqdm",
+    "credentials.rst": "requests_oauthlib",
+}
 
 
-def examples(page: Path) -> list[str]:
-    return [textwrap.dedent(block) for block in EXAMPLE.findall(page.read_text())]
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Server]]:
+    with services() as servers:
+        yield servers
 
 
 @pytest.mark.parametrize("page", [*filter(examples, PAGES)], ids=lambda page: page.name)
-def test_the_examples_run(page: Path) -> None:
+def test_the_examples_run(
+    page: Path, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if page.name in NEEDED:
         pytest.importorskip(NEEDED[page.name])
+    if page.name == "credentials.rst":
+        monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     # Long enough for an example to run out of time, where one does.
     duration = 1 if "total_timeout=0.5" in page.read_text() else 0.05
     with ReferenceServer() as server:
-        names: dict[str, object] = {}
-        for example in examples(page):
-            short = example.replace('/start_work"', f'/start_work?duration={duration}"')
-            exec(short.replace("https://example.org", server.url), names)  # noqa: S102
-        for session in names.values():
+        urls = {
+            '/start_work"': f'/start_work?duration={duration}"',
+            "https://example.org": server.url,
+            **{url: service.url for url, service in servers.items()},
+        }
+        for session in run(page, urls).values():
             if isinstance(session, requests.Session):
                 session.close()
     assert server.nb_early_call == 0
@@ -46,7 +59,9 @@ def test_the_examples_run(page: Path) -> None:
 def test_the_pages_with_examples() -> None:
     assert {page.name for page in PAGES if examples(page)} == {
         "README.rst",
+        "credentials.rst",
         "existing_code.rst",
+        "other_ways.rst",
         "progress.rst",
         "quickstart.rst",
         "testing.rst",

@@ -322,3 +322,10 @@ def test_a_variable_that_is_empty_says_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_the_environment_is_for_httpie_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLLING_TOTAL_TIMEOUT", "soon")
     assert PollingAdapter().policy == PollingPolicy()
+
+
+def test_httpie_shows_a_202_as_it_came(http: Run, server: Server) -> None:
+    """It has no place to give a policy, of which ``pending`` would be."""
+    server.script(Reply(202, {"Location": "/work", "Retry-After": "0"}, b"not yet"))
+    assert http("--follow", "POST", server.url).stdout.endswith("not yet")
+    assert server.asked == ["POST /"]

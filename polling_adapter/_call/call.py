@@ -203,7 +203,7 @@ class Call:
         """
         if self.origin is None:
             self.origin = request.url
-        elif self.policy.before_poll is not None and self.job.progress.polls:
+        elif self.policy.before_poll is not None and self.job.progress.is_job:
             request = self._made_ready(request)
         progress, response = self.job.progress, self.job.response
         verdict = progress.overdue(self.clock.monotonic())
@@ -393,7 +393,7 @@ class Call:
     def is_job(self) -> bool:
         """Whether something was asked to wait for."""
         job = self.current()
-        return job.progress.polls > 0 or job.due is not None or job.progress.is_result
+        return job.progress.is_job or job.due is not None
 
     @property
     def is_over(self) -> bool:

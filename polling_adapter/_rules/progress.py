@@ -92,6 +92,11 @@ class Progress(NamedTuple):
         total = policy.total_timeout
         return cls(now, None if total is None else now + total)
 
+    @property
+    def is_job(self) -> bool:
+        """Whether what is asked next is no start: a poll, or the result that was named."""
+        return self.polls > 0 or self.is_result
+
     def left(self, now: float) -> float | None:
         """Seconds left of ``total_timeout``; None where there is no limit."""
         return None if self.deadline is None else max(0.0, self.deadline - now)
@@ -134,7 +139,7 @@ class Progress(NamedTuple):
 
         Never the request that starts the work: nobody knows whether it has begun.
         """
-        if self.polls > 0:
+        if self.is_job:
             return method in IDEMPOTENT
         return self.refusals > 0 and method in SAFE
 
