@@ -151,8 +151,14 @@ def test_work_that_fails(
     assert continuation_token(caught.value) is None
 
 
-def test_what_the_page_prints(names: Names) -> None:
+def test_what_the_page_prints(names: Names, servers: Servers, clock: FakeClock) -> None:
     assert names["why"] == "division by zero"
+    server = servers["https://jobs.example"]
+    policy = policy_of(names, "jobs", clock)
+    with PollingSession(policy=policy) as session, pytest.raises(WorkFailed) as caught:
+        session.post(f"{server.url}/divide")
+    printed = str(caught.value).replace(server.url, "https://jobs.example")
+    assert printed in " ".join((TOP / "docs" / "other_ways.rst").read_text().split())
 
 
 def test_what_a_synchronous_answer_is(names: Names, server: Server, clock: FakeClock) -> None:
