@@ -67,10 +67,10 @@ class PollingPolicy:
         answer cut short, or one of ``failure_statuses``; None: as many as fit into ``outage_max``.
     :param outage_max: seconds for which polls may fail in a row. Over by a status, that response is
         returned; over by an error, :exc:`OutageTooLong` is raised.
-    :param pending: called with each 2xx answer: False: it is the result; True: not yet, ask where
-        it says (Location of a 201 or 202, Content-Location of a 202), else at the same URL; a URL:
-        not yet, ask there; :class:`~polling_adapter.pending.Result`: the work is done, and the
-        result is there. See :mod:`polling_adapter.pending`.
+    :param pending: called with each 2xx answer: False or None: it is the result; True: not yet, ask
+        where it says (Location of a 201 or 202, Content-Location of a 202), else at the same URL; a
+        URL: not yet, ask there; :class:`~polling_adapter.pending.Result`: the work is done, and the
+        result is there. It may raise :exc:`WorkFailed`. See :mod:`polling_adapter.pending`.
     :param retry_after: called with a response that asks to wait, or is in ``retry_statuses``, and
         has no usable Retry-After: seconds, or None.
     :param before_poll: called with each :class:`requests.PreparedRequest` that follows a poll,

@@ -10,7 +10,7 @@ import requests
 from requests.auth import AuthBase
 
 from polling_adapter import PollingPolicy, PollingSession, continuation_token
-from polling_adapter.pending import accepted, rate_limit_reset
+from polling_adapter.pending import Result, accepted, rate_limit_reset
 
 from ..conftest import Open
 from ..fake_clock import FakeClock
@@ -86,6 +86,13 @@ def test_a_call_that_polls_nothing_makes_nothing_ready(server: Server, connect: 
     with connect(POLICY.replace(before_poll=Counting())) as session:
         session.get(server.url)
     assert tokens(server) == [None, None, None]
+
+
+def test_where_the_result_is_is_no_start(server: Server, ask: Way) -> None:
+    server.script(Reply(202), DONE)
+    policy = POLICY.replace(pending=lambda r: Result("/r"), before_poll=Counting())
+    ask(policy, "POST", server.url)
+    assert tokens(server) == [None, "Bearer 1"]
 
 
 def test_a_bearer_token_that_is_renewed(server: Server, ask: Way, clock: FakeClock) -> None:
