@@ -3,6 +3,10 @@
 A worker takes the poller that is due first, waits for it, polls, and puts it back: what it puts
 back it may take again, so whatever is due first is always in somebody's hands, and nobody needs to
 be woken but by what is drawn later.
+
+A clock that stands still while others send, as those of tests do, is moved on by whoever sleeps. So
+what is not due by such a clock is taken where nothing is in anybody's hands: it is the first, and
+nobody sleeps besides.
 """
 
 from __future__ import annotations
@@ -13,13 +17,13 @@ import math
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
-from .clock import Clock, SystemClock, sleep_unless
+from .clock import MACHINE, Clock, at_work, sleep_unless, stands_still
 from .exceptions import PollingTimeout
 from .poller import Poller
-
-_clock = SystemClock()
 
 # So long, in seconds, the requests that are under way are waited for when the loop is left.
 _PATIENCE = 0.5
@@ -81,6 +85,15 @@ def _completed(
             yield poller
 
 
+class _Entry(NamedTuple):
+    """A poller that waits until ``at``, for what ``job`` was then."""
+
+    at: float
+    serial: int  # who came first, of those that are due at once
+    poller: Poller
+    job: object
+
+
 class _Workers:
     """Threads that poll while the ``with`` block lasts."""
 
@@ -90,9 +103,11 @@ class _Workers:
         self._number = number
         self._timeout = timeout
         self._until = math.inf
-        self._clock: Clock = _clock
-        self._serial = itertools.count()  # who came first, of those that are due at once
-        self._agenda: list[tuple[float, int, Poller]] = []
+        self._clock: Clock = MACHINE
+        self._stands_still = False
+        self._serial = itertools.count()
+        self._agenda: list[_Entry] = []
+        self._in_hand = 0  # of the agenda, or on their way to it
         self._lock = threading.Lock()
         self._done: SimpleQueue[Poller | BaseException | None] = SimpleQueue()
         self._ended = threading.Event()
@@ -110,18 +125,19 @@ class _Workers:
         for poller in self.pending:
             poller._unwatch(self._tell_done)
         # Whoever has no more time does not wait for an answer, and nobody waits for long.
-        until = _clock.monotonic() + (0 if kind is PollingTimeout else _PATIENCE)
+        until = MACHINE.monotonic() + (0 if kind is PollingTimeout else _PATIENCE)
         for thread in self._threads:
-            thread.join(max(0.0, until - _clock.monotonic()))
+            thread.join(max(0.0, until - MACHINE.monotonic()))
 
     def draw(self, pollers: Iterator[Poller], max_pending: int) -> None:
         """Begin to poll more of them, so that no more than ``max_pending`` are."""
         while len(self.pending) < max_pending and not self._all_drawn:
-            poller = next(pollers, None)
-            if poller is None:
-                self._all_drawn = True
-            elif poller not in self.pending:
-                self._begin(poller)
+            with self._something_in_hand():
+                poller = next(pollers, None)
+                if poller is None:
+                    self._all_drawn = True
+                elif poller not in self.pending:
+                    self._begin(poller)
         for n in range(len(self._threads), min(self._number, len(self.pending))):
             thread = threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
             thread.start()
@@ -131,6 +147,7 @@ class _Workers:
     def _begin(self, poller: Poller) -> None:
         if not self.drawn:
             self._clock = poller.policy.clock
+            self._stands_still = stands_still(self._clock)
             if self._timeout is not None:
                 self._until = self._clock.monotonic() + self._timeout
         self.drawn += 1
@@ -161,42 +178,73 @@ class _Workers:
     def _work(self) -> None:
         try:
             while not self._ended.is_set():
-                entry = self._taken()
-                if entry is None:  # more may be drawn, or come back
-                    if self._all_drawn and not self.pending:
-                        return
-                    self._ended.wait(_LOOK_AGAIN)
-                    continue
-                at, _, poller = entry
-                self._wait(min(at, self._until))
-                if self._ended.is_set():
+                with at_work(self._clock), self._taken() as entry:
+                    if entry is not None:
+                        if not self._serve(entry):
+                            return
+                        continue
+                if self._all_drawn and not self.pending:
                     return
-                if self._news.is_set() and self._clock.monotonic() < min(at, self._until):
-                    self._news.clear()
-                    self._put_back(poller)
-                    continue
-                if at > self._until:
-                    self._done.put(None)
-                    return
-                while not poller._take_turn():  # another thread is sending
-                    if self._ended.wait(_LOOK_AGAIN):
-                        return
-                if poller.done():
-                    self._done.put(poller)
-                else:
-                    self._put_back(poller)
+                self._ended.wait(_LOOK_AGAIN)  # more may be drawn, or come back
         except BaseException as error:  # no poller's: what a hook raises is the poller's own
             self._done.put(error)
 
-    def _taken(self) -> tuple[float, int, Poller] | None:
-        """What is due first of what is in nobody's hands."""
+    def _serve(self, entry: _Entry) -> bool:
+        """Poll, when it is due; False where the time is over."""
+        at, _, poller, job = entry
+        until = min(at, self._until)
+        self._wait(until)
+        if self._ended.is_set():
+            return False
+        if self._news.is_set() and self._clock.monotonic() < until:
+            self._news.clear()
+            self._put_back(poller)
+            return True
+        if at > self._until:
+            self._done.put(None)
+            return False
+        served = job if self._stands_still else None
+        while not poller._take_turn(served):  # another thread is sending
+            if self._ended.wait(_LOOK_AGAIN):
+                return False
+        if poller.done():
+            self._done.put(poller)
+        else:
+            self._put_back(poller)
+        return True
+
+    @contextmanager
+    def _taken(self) -> Iterator[_Entry | None]:
+        """What is due first of what is in nobody's hands, as long as the block lasts."""
         with self._lock:
-            return heapq.heappop(self._agenda) if self._agenda else None
+            entry = heapq.heappop(self._agenda) if self._may_take() else None
+            self._in_hand += entry is not None
+        try:
+            yield entry
+        finally:
+            with self._lock:
+                self._in_hand -= entry is not None
+
+    @contextmanager
+    def _something_in_hand(self) -> Iterator[None]:
+        with self._lock:
+            self._in_hand += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_hand -= 1
+
+    def _may_take(self) -> bool:
+        if not self._agenda or not self._stands_still or not self._in_hand:
+            return bool(self._agenda)
+        return self._agenda[0].at <= self._clock.monotonic()
 
     def _put_back(self, poller: Poller) -> None:
+        job = poller._call.job
         at = self._clock.monotonic() + poller.wait_seconds
         with self._lock:
-            heapq.heappush(self._agenda, (at, next(self._serial), poller))
+            heapq.heappush(self._agenda, _Entry(at, next(self._serial), poller, job))
 
     def _wait(self, until: float) -> None:
         seconds = until - self._clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 # time.sleep() takes no more than what its platform's timer holds: a day is less than any of them
@@ -24,9 +25,7 @@ class Clock(Protocol):
         """Block for at least ``seconds``."""
 
 
-class SystemClock:
-    """The clock of this machine."""
-
+class _Machine:
     # Bound here, as a job's instants must be of one clock: freezegun puts another one in its place,
     # for some threads only, and no wait would ever be over by it.
     monotonic = staticmethod(time.monotonic)
@@ -39,6 +38,25 @@ class SystemClock:
         for portion in _portions(seconds):
             time.sleep(portion)
 
+
+MACHINE: Clock = _Machine()
+
+# What SystemClock goes by. In tests a FakeClock takes its place, also for sessions of others.
+_in_place: Clock = MACHINE
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def monotonic(self) -> float:
+        return _in_place.monotonic()
+
+    def time(self) -> float:
+        return _in_place.time()
+
+    def sleep(self, seconds: float) -> None:
+        _in_place.sleep(seconds)
+
     def __repr__(self) -> str:
         return "SystemClock()"
 
@@ -49,15 +67,41 @@ class SystemClock:
         return hash(SystemClock)
 
 
+def take_place(clock: Clock) -> Clock:
+    """Let :class:`SystemClock` go by ``clock``.
+
+    :return: what it went by before.
+    """
+    global _in_place
+    before, _in_place = _in_place, clock
+    return before
+
+
 def sleep_unless(ended: threading.Event, seconds: float, clock: Clock) -> None:
     """Sleep by ``clock``, but wake up when ``ended`` is set, if it is the clock of this machine."""
-    if not isinstance(clock, SystemClock):
+    if _behind(clock) is not MACHINE:
         clock.sleep(seconds)
         return
     # Not by time.sleep: who waits here asks its clock again, and would spin where that is patched.
     for portion in _portions(seconds):
         if ended.wait(portion):
             return
+
+
+def stands_still(clock: Clock) -> bool:
+    """Whether ``clock`` goes on by being slept by only, as those of tests do."""
+    return _behind(clock) is not MACHINE and clock.monotonic() == clock.monotonic()
+
+
+def at_work(clock: Clock) -> AbstractContextManager[object]:
+    """In this block, a thread is on its way to its next wait: until it is there, a ``clock`` whose
+    time passes by waits only shall not be moved on by other threads."""
+    known = getattr(_behind(clock), "_at_work", None)
+    return nullcontext() if known is None else known()
+
+
+def _behind(clock: Clock) -> Clock:
+    return _in_place if isinstance(clock, SystemClock) else clock
 
 
 def _portions(seconds: float) -> Iterator[float]:

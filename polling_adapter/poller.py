@@ -22,7 +22,7 @@ from ._rules.address import printable
 from ._rules.answer import is_idempotent
 from ._rules.progress import Due, Progress
 from ._rules.token import Token
-from .clock import sleep_unless
+from .clock import at_work, sleep_unless
 from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
 
@@ -298,7 +298,8 @@ class Poller:
 
         self._watch(wake)
         try:
-            self._poll_until_done(timeout, woken)
+            with at_work(self.policy.clock):
+                self._poll_until_done(timeout, woken)
         finally:
             self._unwatch(wake)
         if self._cancelled:

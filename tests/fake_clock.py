@@ -1,19 +1,19 @@
-"""A clock whose time passes only by sleeping."""
+"""The clock of these tests, which set it too."""
 
 from __future__ import annotations
 
+from polling_adapter import testing
 
-class FakeClock:
+
+class FakeClock(testing.FakeClock):
     def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
+        super().__init__()
+        self._now, self._epoch = 1000.0, 1_700_000_000.0
 
-    def monotonic(self) -> float:
-        return self.now
+    @property
+    def now(self) -> float:
+        return self.monotonic()
 
-    def time(self) -> float:
-        return 1_700_000_000 + self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(round(seconds, 6))
-        self.now += seconds
+    @now.setter
+    def now(self, instant: float) -> None:
+        self.advance(instant - self.monotonic())

@@ -19,6 +19,7 @@ from .._rules.address import is_address, origin, printable, without_userinfo
 from .._rules.answer import Answer, is_final, is_idempotent, retry_after
 from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict, retried
 from .._rules.token import Token
+from ..clock import at_work
 from ..exceptions import (
     OutageTooLong,
     PollingError,
@@ -160,7 +161,8 @@ class Call:
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
         """Call ``function``, which is all of this call: its error says where the job is."""
         try:
-            return function(*args)
+            with at_work(self.clock):
+                return function(*args)
         except BaseException as error:
             self.complete(error)
             raise
