@@ -51,7 +51,7 @@ class FakeClock:
 
     def __init__(self, time: float | None = None) -> None:
         machine = SystemClock()
-        #: The seconds of each wait, in order.
+        #: The seconds of each wait that took any, in order.
         self.slept: list[float] = []
         self._now = float(math.ceil(machine.monotonic()))
         self._epoch = float(math.ceil(machine.time()) if time is None else time) - self._now
@@ -72,7 +72,8 @@ class FakeClock:
         """Let the time be ``seconds`` later."""
         me = threading.get_ident()
         with self._changed:
-            self.slept.append(round(max(0.0, seconds), 6))
+            if seconds > 0:
+                self.slept.append(round(seconds, 6))
             due = self._now + seconds
             blocks = self._awake.pop(me, 0)
             self._due.append(due)
@@ -167,9 +168,9 @@ class Answer:
     :param headers: Date, Content-Length and Transfer-Encoding come by themselves.
     :param body: text is sent as UTF-8; of a function, the parts are sent one by one, chunked.
     :param delay: seconds that pass before it is sent, whatever the clock.
-    :param fault: ``"close"``: the connection is closed without an answer, ``"reset"``: it is reset;
-        ``"cut"``: it is closed before the last byte of the body that was announced; ``"stall"``:
-        nothing is sent, and the connection stays open.
+    :param fault: ``"close"``: the connection is closed without an answer; ``"reset"``: it is reset;
+        ``"cut"``: it is closed before the end of the body, which is sent chunked, as every client
+        notices that; ``"stall"``: nothing is sent, and the connection stays open.
     """
 
     status: int = 200
@@ -387,30 +388,31 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Date", self.date_time_string(now))
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        ends = answer.fault is None
-        if callable(answer.body):
-            self._send_parts(answer.body, ends)
-            return
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
-        if "content-length" not in given and answer.status not in (204, 304):
-            self.send_header("Content-Length", str(len(body) if ends else len(body) + 1))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        self.close_connection = self.close_connection or not ends
+        if callable(body):
+            self._send_parts(body(), ends=answer.fault is None)
+        elif answer.fault == "cut":
+            self._send_parts([body], ends=False)
+        else:
+            if "content-length" not in given and answer.status not in (204, 304):
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
-    def _send_parts(self, parts: Callable[[], Iterable[bytes]], ends: bool) -> None:
+    def _send_parts(self, parts: Iterable[bytes], ends: bool) -> None:
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            for part in filter(None, parts()):  # an empty one would be the last
+            for part in filter(None, parts):  # an empty one would be the last
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.flush()
-            if ends:
-                self.wfile.write(b"0\r\n\r\n")
         except OSError:  # the client has hung up, or the parts end it
             ends = False
-        self.close_connection = self.close_connection or not ends
+        if ends:
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.close_connection = True
 
     def _send_nothing(self, fault: Fault) -> None:
         self.close_connection = True
