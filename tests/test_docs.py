@@ -3,7 +3,10 @@ that they call."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -54,6 +57,21 @@ def test_the_examples_run(
             if isinstance(session, requests.Session):
                 session.close()
     assert server.nb_early_call == 0
+
+
+def test_the_tests_of_a_page_pass(tmp_path: Path) -> None:
+    page = TOP / "docs" / "testing.rst"
+    file = tmp_path / "test_of_the_page.py"
+    file.write_text("\n\n".join(examples(page)))
+    plugins = ["-p", "_polling_adapter_pytest", "-p", "requests_mock"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-p", "no:cacheprovider", str(file)]
+    environment = {**os.environ, "PYTHONPATH": str(TOP), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60
+    )
+    tests = len(re.findall(r"(?m)^ *def test_", file.read_text()))
+    assert tests >= 10
+    assert done.stdout.splitlines()[-1].startswith(f"{tests} passed"), done.stdout
 
 
 def test_the_pages_with_examples() -> None:
