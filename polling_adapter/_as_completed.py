@@ -17,7 +17,6 @@ import math
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -132,17 +131,23 @@ class _Workers:
     def draw(self, pollers: Iterator[Poller], max_pending: int) -> None:
         """Begin to poll more of them, so that no more than ``max_pending`` are."""
         while len(self.pending) < max_pending and not self._all_drawn:
-            with self._something_in_hand():
-                poller = next(pollers, None)
-                if poller is None:
-                    self._all_drawn = True
-                elif poller not in self.pending:
-                    self._begin(poller)
+            with self._lock:
+                self._in_hand += 1
+            try:
+                self._draw_one(next(pollers, None))
+            finally:
+                self._put_down()
         for n in range(len(self._threads), min(self._number, len(self.pending))):
             thread = threading.Thread(target=self._work, name=f"as_completed-{n}", daemon=True)
             thread.start()
             self._threads.append(thread)
         self._news.set()
+
+    def _draw_one(self, poller: Poller | None) -> None:
+        if poller is None:
+            self._all_drawn = True
+        elif poller not in self.pending:
+            self._begin(poller)
 
     def _begin(self, poller: Poller) -> None:
         if not self.drawn:
@@ -178,67 +183,58 @@ class _Workers:
     def _work(self) -> None:
         try:
             while not self._ended.is_set():
-                with at_work(self._clock), self._taken() as entry:
-                    if entry is not None:
-                        if not self._serve(entry):
-                            return
-                        continue
+                if at_work(self._clock, self._serve_first):
+                    continue
                 if self._all_drawn and not self.pending:
                     return
                 self._ended.wait(_LOOK_AGAIN)  # more may be drawn, or come back
         except BaseException as error:  # no poller's: what a hook raises is the poller's own
             self._done.put(error)
 
-    def _serve(self, entry: _Entry) -> bool:
-        """Poll, when it is due; False where the time is over."""
-        at, _, poller, job = entry
-        until = min(at, self._until)
-        self._wait(until)
-        if self._ended.is_set():
-            return False
-        if self._news.is_set() and self._clock.monotonic() < until:
-            self._news.clear()
-            self._put_back(poller)
-            return True
-        if at > self._until:
-            self._done.put(None)
-            return False
-        served = job if self._stands_still else None
-        while not poller._take_turn(served):  # another thread is sending
-            if self._ended.wait(_LOOK_AGAIN):
+    def _serve_first(self) -> bool:
+        """Poll what is due first of what is in nobody's hands, when it is; False: there is none."""
+        with self._lock:
+            if not self._may_take():
                 return False
-        if poller.done():
-            self._done.put(poller)
-        else:
-            self._put_back(poller)
-        return True
-
-    @contextmanager
-    def _taken(self) -> Iterator[_Entry | None]:
-        """What is due first of what is in nobody's hands, as long as the block lasts."""
-        with self._lock:
-            entry = heapq.heappop(self._agenda) if self._may_take() else None
-            self._in_hand += entry is not None
-        try:
-            yield entry
-        finally:
-            with self._lock:
-                self._in_hand -= entry is not None
-
-    @contextmanager
-    def _something_in_hand(self) -> Iterator[None]:
-        with self._lock:
+            entry = heapq.heappop(self._agenda)
             self._in_hand += 1
         try:
-            yield
+            self._serve(entry)
         finally:
-            with self._lock:
-                self._in_hand -= 1
+            self._put_down()
+        return True
 
     def _may_take(self) -> bool:
         if not self._agenda or not self._stands_still or not self._in_hand:
             return bool(self._agenda)
         return self._agenda[0].at <= self._clock.monotonic()
+
+    def _put_down(self) -> None:
+        with self._lock:
+            self._in_hand -= 1
+
+    def _serve(self, entry: _Entry) -> None:
+        at, _, poller, job = entry
+        until = min(at, self._until)
+        self._wait(until)
+        if self._ended.is_set():
+            return
+        if self._news.is_set() and self._clock.monotonic() < until:
+            self._news.clear()
+            self._put_back(poller)
+            return
+        if at > self._until:
+            self._done.put(None)
+            self._ended.set()
+            return
+        served = job if self._stands_still else None
+        while not poller._take_turn(served):  # another thread is sending
+            if self._ended.wait(_LOOK_AGAIN):
+                return
+        if poller.done():
+            self._done.put(poller)
+        else:
+            self._put_back(poller)
 
     def _put_back(self, poller: Poller) -> None:
         job = poller._call.job

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+Result = TypeVar("Result")
 
 # time.sleep() takes no more than what its platform's timer holds: a day is less than any of them
 _LONGEST = 86400.0
@@ -93,11 +94,11 @@ def stands_still(clock: Clock) -> bool:
     return _behind(clock) is not MACHINE and clock.monotonic() == clock.monotonic()
 
 
-def at_work(clock: Clock) -> AbstractContextManager[object]:
-    """In this block, a thread is on its way to its next wait: until it is there, a ``clock`` whose
-    time passes by waits only shall not be moved on by other threads."""
+def at_work(clock: Clock, function: Callable[..., Result], *args: Any) -> Result:
+    """Call ``function``, in which this thread is on its way to its next wait: until it is there,
+    other threads do not move a ``clock`` whose time passes by waits only."""
     known = getattr(_behind(clock), "_at_work", None)
-    return nullcontext() if known is None else known()
+    return function(*args) if known is None else known(function, *args)
 
 
 def _behind(clock: Clock) -> Clock:

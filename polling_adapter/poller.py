@@ -298,8 +298,7 @@ class Poller:
 
         self._watch(wake)
         try:
-            with at_work(self.policy.clock):
-                self._poll_until_done(timeout, woken)
+            at_work(self.policy.clock, self._poll_until_done, timeout, woken)
         finally:
             self._unwatch(wake)
         if self._cancelled:

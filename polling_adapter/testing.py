@@ -12,15 +12,14 @@ import socket
 import struct
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urljoin, urlsplit
 
 from ._rules.progress import retry_after
-from .clock import Clock, SystemClock, take_place
+from .clock import Clock, Result, SystemClock, take_place
 from .reference_server import CuttingServer
 
 __all__ = ["Answer", "FakeClock", "PollingServer", "Request"]
@@ -58,7 +57,7 @@ class FakeClock:
         self._before: list[Clock] = []  # whose place it takes
         self._changed = threading.Condition()
         self._awake: Counter[int] = Counter()  # threads that are not waiting, in how many calls
-        self._due: list[float] = []  # of threads that are waiting
+        self._due: dict[int, float] = {}  # of the threads that wait
 
     def monotonic(self) -> float:
         """Seconds that only go on by waiting."""
@@ -75,15 +74,15 @@ class FakeClock:
             if seconds > 0:
                 self.slept.append(round(seconds, 6))
             due = self._now + seconds
-            blocks = self._awake.pop(me, 0)
-            self._due.append(due)
+            depth = self._awake.pop(me, 0)
+            self._due[me] = due
             self._changed.notify_all()
             try:
-                self._wait(due, may_come=not blocks)
+                self._wait(due, may_come=not depth)
             finally:
-                self._due.remove(due)
-                if blocks:
-                    self._awake[me] = blocks
+                del self._due[me]
+                if depth:
+                    self._awake[me] = depth
                 self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
@@ -109,30 +108,29 @@ class FakeClock:
         self.__dict__.update(state)
 
     def _wait(self, due: float, may_come: bool) -> None:
-        """Wait for its turn, and move the time to ``due``.
-
-        :param may_come: it is not known who else is on the way to wait.
-        """
-        may_come = may_come and threading.active_count() > 1
         while self._now < due:
-            if due > min(self._due):
-                self._changed.wait()  # for those before, who tell when they go on
-            elif self._awake and self._changed.wait(_PATIENCE):
-                continue
-            elif may_come:
-                may_come = self._changed.wait(_MOMENT)
-            else:
-                self._now = due
+            patience = self._patience(due, may_come)
+            if not patience or not self._changed.wait(patience):
+                self._now = max(self._now, due)
                 self._changed.notify_all()
 
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """In this block, the thread is on its way to its next wait."""
+    def _patience(self, due: float, may_come: bool) -> float:
+        """How long, in seconds that pass, those are waited for that come before; 0: there are none.
+
+        :param may_come: nobody knows who else is about to wait.
+        """
+        if due > min(self._due.values()):
+            return 2 * _PATIENCE  # the first may have to lose theirs
+        if self._awake:
+            return _PATIENCE
+        return _MOMENT if may_come and threading.active_count() > 1 else 0
+
+    def _at_work(self, function: Callable[..., Result], *args: Any) -> Result:
         me = threading.get_ident()
         with self._changed:
             self._awake[me] += 1
         try:
-            yield
+            return function(*args)
         finally:
             with self._changed:
                 self._awake[me] -= 1

@@ -834,7 +834,7 @@ def test_a_waiting_call_holds_no_connection(server: Server, connect: Open) -> No
 def test_the_connection_is_used_again(server: Server, connect: Open) -> None:
     parts = Reply(303, {"Location": "/work", "Retry-After": "0"}, lambda: [b"not ", b"yet"])
     server.script(
-        poll("/work"), parts, Reply(*poll("/work")[:2], b"x" * 9999), parts, again(), DONE
+        poll("/work"), parts, poll("/work")._replace(body=b"x" * 9999), parts, again(), DONE
     )
     session = connect(FAST)
     response = session.get(server.url)

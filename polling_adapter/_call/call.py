@@ -161,8 +161,7 @@ class Call:
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
         """Call ``function``, which is all of this call: its error says where the job is."""
         try:
-            with at_work(self.clock):
-                return function(*args)
+            return at_work(self.clock, function, *args)
         except BaseException as error:
             self.complete(error)
             raise
