@@ -64,7 +64,7 @@ from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, as_co
 from polling_adapter.clock import SystemClock
 
 session = PollingSession()  # of the code under test
-mine = PollingSession(PollingPolicy(total_timeout=1800, jitter=0, clock=SystemClock()))
+mine = PollingSession(PollingPolicy(total_timeout=1900, jitter=0, clock=SystemClock()))
 
 def check(clock, server, post):
     started = time.monotonic()
