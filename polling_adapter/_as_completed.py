@@ -219,7 +219,8 @@ class _Workers:
         self._wait(until)
         if self._ended.is_set():
             return
-        if self._news.is_set() and self._clock.monotonic() < until:
+        served = job if self._stands_still else None  # such a wait is never cut short
+        if served is None and self._news.is_set() and self._clock.monotonic() < until:
             self._news.clear()
             self._put_back(poller)
             return
@@ -227,7 +228,6 @@ class _Workers:
             self._done.put(None)
             self._ended.set()
             return
-        served = job if self._stands_still else None
         while not poller._take_turn(served):  # another thread is sending
             if self._ended.wait(_LOOK_AGAIN):
                 return
