@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from .clock import MACHINE, Clock, at_work, sleep_unless, stands_still
+from ._clock import MACHINE, Clock, at_work, sleep_unless, stands_still
 from .exceptions import PollingTimeout
 from .poller import Poller
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from ._clock import SystemClock
 from ._rules.address import printable
-from .clock import SystemClock
 from .exceptions import PollingError
 from .policy import PollingPolicy, Wait
 from .progress import ProgressBar

@@ -18,8 +18,9 @@ import requests
 from requests import Session  # by name: others may put a class in its place
 from requests.adapters import HTTPAdapter
 
+from ._call.choice import checked
 from .adapter import PollingAdapter
-from .policy import PollingPolicy, checked
+from .policy import PollingPolicy
 
 _genuine = Session.__init__
 

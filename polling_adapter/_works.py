@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .clock import Clock, SystemClock
+from ._clock import Clock, SystemClock
 
 
 class Early(NamedTuple):

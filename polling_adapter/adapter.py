@@ -15,6 +15,7 @@ from requests.hooks import dispatch_hook
 from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
 from ._call.body import unread
 from ._call.call import Call, Next
+from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
@@ -22,16 +23,16 @@ from ._call.meaning import redirect_of
 from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
 from ._call.retries import sending, within_call
 from ._rules.address import printable
-from .policy import PollingPolicy, checked
+from .policy import PollingPolicy
 
 if TYPE_CHECKING:
     _Base = HTTPAdapter
 else:
     _Base = object
 
-logger = logging.getLogger("polling_adapter")
+_logger = logging.getLogger("polling_adapter")
 
-Send = Callable[..., requests.Response]
+_Send = Callable[..., requests.Response]
 
 # RFC 9110 section 11: an auth handler answers it in a hook, by a copy of the request
 _CHALLENGES = (401, 407)
@@ -116,7 +117,7 @@ class PollingAdapter(PollingAdapterMixin, HTTPAdapter):
 
 
 def _send_in(
-    call: Call, send: Send, request: requests.PreparedRequest, options: dict[str, Any]
+    call: Call, send: _Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
     timeout = call.timeout(options["timeout"])
@@ -133,7 +134,7 @@ def _send_in(
 class _Chain:
     """The requests of one call of an adapter alone, between two that the session above sends."""
 
-    def __init__(self, call: Call, send: Send, options: dict[str, Any], hooks: Any) -> None:
+    def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
         self._call = call
         self._hooks = hooks  # those that requests goes through afterwards
         self._send = send
@@ -219,7 +220,7 @@ class _Chain:
         if not stays_here(upcoming, request):
             if not is_redirect:
                 url, other = printable(request.url), printable(upcoming.url)
-                logger.warning("%s leads to %s, where no adapter sends it", url, other)
+                _logger.warning("%s leads to %s, where no adapter sends it", url, other)
             return None
         self._repetition = repetition(redirect, request, upcoming)
         return upcoming

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._clock import Clock, SystemClock
 from ._predicate import Said
-from .clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     import requests
@@ -190,10 +190,3 @@ def _statuses(name: str, statuses: frozenset[int]) -> frozenset[int]:
         if not 400 <= status <= 599:
             raise ValueError(f"{name} has {status!r}: it takes statuses of 400..599")
     return statuses
-
-
-def checked(policy: object) -> PollingPolicy:
-    """``policy``, or a TypeError where it is none."""
-    if isinstance(policy, PollingPolicy):
-        return policy
-    raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")

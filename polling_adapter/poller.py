@@ -18,11 +18,11 @@ from ._call.following import Following
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
 from ._call.turn import Turn, without_frames
+from ._clock import at_work, sleep_unless
 from ._rules.address import printable
 from ._rules.answer import is_idempotent
 from ._rules.progress import Due, Progress
 from ._rules.token import Token
-from .clock import at_work, sleep_unless
 from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
 

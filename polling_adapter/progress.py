@@ -12,8 +12,8 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from ._clock import SystemClock
 from ._rules.address import printable, same
-from .clock import SystemClock
 from .policy import Wait
 
 _clock = SystemClock()

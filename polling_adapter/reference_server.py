@@ -7,7 +7,6 @@ server itself shows who is polite.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
@@ -17,15 +16,16 @@ import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from ._clock import SystemClock
+from ._cutting_server import CuttingServer
 from ._rules.address import authority
 from ._works import Done, Pending, Works
-from .clock import SystemClock
 
-logger = logging.getLogger("polling_adapter.reference_server")
+_logger = logging.getLogger("polling_adapter.reference_server")
 
 #: The longest work that can be asked for, in seconds.
 DURATION_MAX = 86400
@@ -40,7 +40,7 @@ _BODY_LIMIT = 1_000_000
 _PREFLIGHT = {"Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "*"}
 
 
-class Reply(NamedTuple):
+class _Reply(NamedTuple):
     """What is sent: a status, a content as JSON, and headers."""
 
     status: HTTPStatus
@@ -48,7 +48,7 @@ class Reply(NamedTuple):
     headers: dict[str, str] = {}
 
 
-def reply_to(works: Works, method: str, target: str) -> Reply:
+def _reply_to(works: Works, method: str, target: str) -> _Reply:
     """The reply to a request for ``target``, its path and query."""
     try:
         url = urlsplit(target)
@@ -59,7 +59,7 @@ def reply_to(works: Works, method: str, target: str) -> Reply:
         if path is None:
             continue
         if method == "OPTIONS":
-            return Reply(HTTPStatus.NO_CONTENT, None, _PREFLIGHT)
+            return _Reply(HTTPStatus.NO_CONTENT, None, _PREFLIGHT)
         if method not in methods:
             allowed = ", ".join(methods)
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"this takes {allowed}", Allow=allowed)
@@ -67,11 +67,11 @@ def reply_to(works: Works, method: str, target: str) -> Reply:
     return _error(HTTPStatus.NOT_FOUND, "there are /health, /start_work and /work/{id}")
 
 
-def _health(_works: Works, _path: re.Match[str], _query: str) -> Reply:
-    return Reply(HTTPStatus.OK, {"status": "UP"})
+def _health(_works: Works, _path: re.Match[str], _query: str) -> _Reply:
+    return _Reply(HTTPStatus.OK, {"status": "UP"})
 
 
-def _start_work(works: Works, _path: re.Match[str], query: str) -> Reply:
+def _start_work(works: Works, _path: re.Match[str], query: str) -> _Reply:
     duration = _duration(query)
     if not 0 <= duration <= DURATION_MAX:
         accepted = f"duration takes a number of seconds from 0 to {DURATION_MAX}"
@@ -83,20 +83,20 @@ def _start_work(works: Works, _path: re.Match[str], query: str) -> Reply:
     return _redirect(pending)
 
 
-def _work(works: Works, path: re.Match[str], _query: str) -> Reply:
+def _work(works: Works, path: re.Match[str], _query: str) -> _Reply:
     answer = works.ask(path["work_id"])
     if answer is None:
         return _error(HTTPStatus.NOT_FOUND, "there is no such work, or no longer")
     if isinstance(answer, Done):
-        return Reply(HTTPStatus.OK, answer._asdict())
+        return _Reply(HTTPStatus.OK, answer._asdict())
     if isinstance(answer, Pending):
         return _redirect(answer)
-    logger.warning("early by %d s: %s", answer.retry_after, path[0])
+    _logger.warning("early by %d s: %s", answer.retry_after, path[0])
     asked = {"Retry-After": str(answer.retry_after)}
     return _error(HTTPStatus.TOO_MANY_REQUESTS, "this is earlier than asked for", **asked)
 
 
-_ROUTES: tuple[tuple[str, tuple[str, ...], Callable[[Works, re.Match[str], str], Reply]], ...] = (
+_ROUTES: tuple[tuple[str, tuple[str, ...], Callable[[Works, re.Match[str], str], _Reply]], ...] = (
     ("/health", ("GET", "HEAD"), _health),
     ("/start_work", ("POST",), _start_work),
     ("/work/(?P<work_id>[^/]+)", ("GET", "HEAD"), _work),
@@ -114,16 +114,16 @@ def _duration(query: str) -> float:
         return math.nan
 
 
-def _redirect(pending: Pending) -> Reply:
+def _redirect(pending: Pending) -> _Reply:
     headers = {
         "Location": f"/work/{pending.work_id}",
         "Retry-After": str(pending.retry_after),
     }
-    return Reply(HTTPStatus.SEE_OTHER, None, headers)
+    return _Reply(HTTPStatus.SEE_OTHER, None, headers)
 
 
-def _error(status: HTTPStatus, message: str, **headers: str) -> Reply:
-    return Reply(status, {"error": message}, headers)
+def _error(status: HTTPStatus, message: str, **headers: str) -> _Reply:
+    return _Reply(status, {"error": message}, headers)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -137,10 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         started = _clock.monotonic()
         self._skip_body()
-        reply = reply_to(self.server.works, self.command, self.path)
+        reply = _reply_to(self.server.works, self.command, self.path)
         self._send(reply)
         taken = (_clock.monotonic() - started) * 1000
-        logger.info("%s %s %d %.1f ms", self.command, self.path, reply.status, taken)
+        _logger.info("%s %s %d %.1f ms", self.command, self.path, reply.status, taken)
 
     do_GET = do_HEAD = do_POST = do_OPTIONS = do_PUT = do_PATCH = do_DELETE = handle_any
 
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.rfile.read(int(length))
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: _Reply) -> None:
         content = b"" if reply.content is None else json.dumps(reply.content).encode() + b"\n"
         self.send_response(reply.status)
         for name, value in reply.headers.items():
@@ -173,35 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass  # handle_any() logs, once the reply is sent
 
     def log_message(self, format: str, *args: Any) -> None:
-        logger.info(format, *args)
-
-
-class CuttingServer(ThreadingHTTPServer):
-    """Cuts its connections when it is closed, and waits for the end of their threads."""
-
-    daemon_threads = False
-    request_queue_size = 1024
-
-    def __init__(self, *args: Any) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, _request: Any, client_address: Any) -> None:
-        logger.debug("%s hung up", client_address, exc_info=True)
-
-    def server_close(self) -> None:
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):  # it may just have been closed
-                connection.shutdown(socket.SHUT_RDWR)
-        super().server_close()
+        _logger.info(format, *args)
 
 
 class _WorksServer(CuttingServer):

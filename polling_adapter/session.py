@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
 from ._call.call import Call, Next
-from ._call.choice import carrying, chosen, take_choice
+from ._call.choice import carrying, checked, chosen, take_choice
 from ._call.exchange import until_answered
 from ._call.following import Following
 from ._call.handed_out import HandedOut, hand_to_caller
@@ -19,7 +19,7 @@ from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
 from ._call.meaning import redirect_of
 from ._call.next_request import decide_alike
 from .adapter import PollingAdapter, PollingAdapterMixin
-from .policy import PollingPolicy, checked
+from .policy import PollingPolicy
 from .poller import Poller
 
 if TYPE_CHECKING:

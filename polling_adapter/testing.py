@@ -18,9 +18,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urljoin, urlsplit
 
-from ._rules.progress import retry_after
-from .clock import Clock, Result, SystemClock, take_place
-from .reference_server import CuttingServer
+from ._clock import Clock, Result, SystemClock, take_place
+from ._cutting_server import CuttingServer
+from ._rules.answer import retry_after
 
 __all__ = ["Answer", "FakeClock", "PollingServer", "Request"]
 
@@ -155,7 +155,7 @@ class Request(NamedTuple):
         return json.loads(self.body)
 
 
-Fault = Literal["close", "reset", "cut", "stall"]
+_Fault = Literal["close", "reset", "cut", "stall"]
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | str | Callable[[], Iterable[bytes]] = b""
     delay: float = 0
-    fault: Fault | None = None
+    fault: _Fault | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.status, bool) or not isinstance(self.status, int):
@@ -184,8 +184,8 @@ class Answer:
             raise ValueError(f"status={self.status!r} is not accepted: it takes 100 to 999")
         if not 0 <= self.delay <= threading.TIMEOUT_MAX:
             raise ValueError(f"delay={self.delay!r} is not accepted: it takes seconds, 0 or more")
-        if self.fault not in (None, *get_args(Fault)):
-            accepted = ", ".join(map(repr, get_args(Fault)))
+        if self.fault not in (None, *get_args(_Fault)):
+            accepted = ", ".join(map(repr, get_args(_Fault)))
             raise ValueError(f"fault={self.fault!r} is not accepted: it takes {accepted} or None")
 
     @classmethod
@@ -199,7 +199,7 @@ class Answer:
         return cls(status, {"Location": location, "Retry-After": str(retry_after)})
 
 
-Script = Answer | Callable[[Request], Answer]
+_Script = Answer | Callable[[Request], Answer]
 
 
 class PollingServer:
@@ -221,7 +221,7 @@ class PollingServer:
         self.requests: list[Request] = []
         #: How many connections were opened.
         self.connections = 0
-        self._scripts: dict[str, list[Script]] = {}
+        self._scripts: dict[str, list[_Script]] = {}
         self._due: defaultdict[str, list[float]] = defaultdict(list)  # instants that were named
         self._works = 0
         self._lock = threading.Lock()
@@ -260,7 +260,7 @@ class PollingServer:
 
         return self.answers(path, start)
 
-    def answers(self, path: str, *script: Script) -> str:
+    def answers(self, path: str, *script: _Script) -> str:
         """Answer to ``path`` by what the ``script`` says, in turn; the last stays.
 
         :param script: each an :class:`Answer`, or a function that makes one of a :class:`Request`.
@@ -412,7 +412,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
-    def _send_nothing(self, fault: Fault) -> None:
+    def _send_nothing(self, fault: _Fault) -> None:
         self.close_connection = True
         if fault == "stall":
             while self.rfile.read(1):  # until either side hangs up

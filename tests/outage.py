@@ -23,7 +23,7 @@ from typing import Any
 import requests
 
 from polling_adapter import PollingAdapter, PollingSession, as_completed
-from polling_adapter.reference_server import CuttingServer
+from polling_adapter._cutting_server import CuttingServer
 
 from .soak import wait_for
 

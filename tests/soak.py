@@ -30,7 +30,7 @@ import requests
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, Wait
 from polling_adapter import reference_server as reference
-from polling_adapter.reference_server import ReferenceServer, Reply
+from polling_adapter.reference_server import ReferenceServer
 
 # Of the requests, so many fail in each of the ways.
 FAULTS = {"reset": 0.02, "502": 0.03, "429": 0.03, "503": 0.03, "dropped": 0.05}
@@ -87,7 +87,7 @@ class Faulty(reference._Handler):
         else:
             self._skip_body()
             later = {} if fault == "502" else {"Retry-After": "1"}
-            self._send(Reply(HTTPStatus(int(fault)), {"error": fault}, later))
+            self._send(reference._Reply(HTTPStatus(int(fault)), {"error": fault}, later))
 
     # The request that begins a work is refused at the most: whether it is sent again after anything
     # else is for the caller to decide (P6).

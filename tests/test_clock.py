@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from polling_adapter.clock import SystemClock, sleep_unless
+from polling_adapter._clock import SystemClock, sleep_unless
 
 from .fake_clock import FakeClock
 

@@ -63,7 +63,7 @@ def test_the_tests_of_a_page_pass(tmp_path: Path) -> None:
     page = TOP / "docs" / "testing.rst"
     file = tmp_path / "test_of_the_page.py"
     file.write_text("\n\n".join(examples(page)))
-    plugins = ["-p", "_polling_adapter_pytest", "-p", "requests_mock"]
+    plugins = ["-p", "polling_adapter._pytest_plugin", "-p", "requests_mock"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, "-p", "no:cacheprovider", str(file)]
     environment = {**os.environ, "PYTHONPATH": str(TOP), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(

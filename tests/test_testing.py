@@ -28,7 +28,7 @@ from polling_adapter import (
     as_completed,
     testing,
 )
-from polling_adapter.clock import SystemClock, at_work
+from polling_adapter._clock import SystemClock, at_work
 from polling_adapter.reference_server import ReferenceServer
 from polling_adapter.testing import Answer, FakeClock, PollingServer, Request
 

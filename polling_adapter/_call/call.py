@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import requests
 
+from .._clock import at_work
 from .._rules.address import is_address, origin, printable, without_userinfo
 from .._rules.answer import Answer, is_final, is_idempotent, retry_after
 from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict, retried
 from .._rules.token import Token
-from ..clock import at_work
 from ..exceptions import (
     OutageTooLong,
     PollingError,

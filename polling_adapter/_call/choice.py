@@ -53,3 +53,10 @@ def chosen(polling: Any) -> Polling:
     if polling is False or isinstance(polling, (PollingPolicy, Call)):
         return polling
     raise TypeError(f"polling={polling!r} is not accepted: it takes a PollingPolicy or False")
+
+
+def checked(policy: object) -> PollingPolicy:
+    """``policy``, or a TypeError where it is none."""
+    if isinstance(policy, PollingPolicy):
+        return policy
+    raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")

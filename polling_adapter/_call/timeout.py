@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from urllib3.util import Timeout
 
-from ..clock import Clock
+from .._clock import Clock
 
 _SHORTEST = 0.001  # seconds: urllib3 refuses 0
 _LONGEST = 2_000_000.0  # seconds: a socket refuses what its platform's poll() cannot hold

@@ -1,5 +1,4 @@
-"""The fixtures for pytest. They are no part of the package, as pytest would import all of it, and
-requests, at the start of every run."""
+"""The fixtures for pytest."""
 
 from __future__ import annotations
 
