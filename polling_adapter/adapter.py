@@ -11,6 +11,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
+from urllib3.exceptions import EmptyPoolError
 
 from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
 from ._call.body import unread
@@ -21,6 +22,7 @@ from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
 from ._call.meaning import redirect_of
 from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
+from ._call.pools import wait_within_calls
 from ._call.retries import sending, within_call
 from ._rules.address import printable
 from .policy import PollingPolicy
@@ -104,6 +106,18 @@ class PollingAdapterMixin(_Base):
         chain = _Chain(call, super().send, options, request.hooks)
         return call.run(chain.answer, request, redirect)
 
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As :meth:`requests.adapters.HTTPAdapter.init_poolmanager`, but who waits for a connection
+        of a pool that blocks stays within the call."""
+        super().init_poolmanager(*args, **kwargs)
+        wait_within_calls(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`requests.adapters.HTTPAdapter.proxy_manager_for`, in the same way."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        wait_within_calls(manager)
+        return manager
+
     def __getstate__(self) -> dict[str, Any]:
         stock: Any = getattr(super(), "__getstate__", None)  # from Python 3.11 on, any object's
         return {**((stock and stock()) or vars(self)), "policy": self.policy}
@@ -126,6 +140,9 @@ def _send_in(
         call.is_sent()
         # at once, whatever interrupts then
         call.arrived = response = send(request, **{**options, "timeout": timeout})
+    except EmptyPoolError as error:  # which requests lets through
+        call.is_not_sent()
+        raise requests.exceptions.ConnectTimeout(error, request=request) from error
     finally:
         sending.reset(under_way)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 import requests
 
-from ._call.call import Call, Job, Next
+from ._call.call import AsBefore, Call, Job, Next
 from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.following import Following
@@ -25,6 +26,9 @@ from ._rules.progress import Due, Progress
 from ._rules.token import Token
 from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
+
+# A poll that is due is sent, however little time is left, and may take so long, in seconds.
+_A_MOMENT = 0.1
 
 # So often, in seconds, whoever waits for another thread that is sending looks at it again.
 _LOOK_AGAIN = 0.02
@@ -156,7 +160,11 @@ class Poller:
     def result(self, timeout: float | None = None) -> requests.Response:
         """Wait and poll until the job is done.
 
-        :param timeout: seconds to wait at the most. A request that is under way then is not cut.
+        :param timeout: seconds to wait at the most. A poll that is under way then is cut, and sent
+            again when somebody asks; it is no failed poll. So give it longer than an answer takes.
+            A poll that is due is sent in any case, and has a tenth of a second at the least. It
+            ends as a socket's timeout does: a server that drips headers, or a proxy that does not
+            answer, can hold it for longer. A request that starts the work is never cut.
         :return: the response, as the session's own methods return it, but without a history.
         :raises PollingTimeout: ``timeout`` is over: the job goes on, and this can be called again.
         :raises concurrent.futures.CancelledError: the job was cancelled.
@@ -253,11 +261,12 @@ class Poller:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Poller is not pickled: take its continuation_token(), and resume() that")
 
-    def _take_turn(self, served: object = None) -> bool:
+    def _take_turn(self, served: object = None, until: float | None = None) -> bool:
         """As :meth:`poll`.
 
-        :param served: what :meth:`at_rest` was when its whole wait was slept: then it is due, also
-            by a clock that stands still.
+        :param served: the job whose whole wait was slept: then it is due, also by a clock that
+            stands still.
+        :param until: a poll takes no longer than until this instant.
         :return: False where another thread is sending.
         """
         turn = Turn()
@@ -268,6 +277,9 @@ class Poller:
                     return False
                 job = self._call.job
                 if not self.done() and (self.wait_seconds == 0 or job is served):
+                    if until is not None:
+                        until = max(until, self.policy.clock.monotonic() + _A_MOMENT)
+                    self._call.until = until
                     self._step()
             finally:
                 with contextlib.suppress(ValueError):
@@ -309,18 +321,15 @@ class Poller:
         until = None if timeout is None else clock.monotonic() + timeout
         while not self.done():
             job, wait = self._call.job, self.wait_seconds
-            left = None if until is None else max(0.0, until - clock.monotonic())
-            if left is not None and wait > left:
-                sleep_unless(woken, left, clock)
-                if not self.done():
-                    self._give_up_waiting(timeout)
+            left = math.inf if until is None else max(0.0, until - clock.monotonic())
+            sleep_unless(woken, min(wait, left), clock)
+            sends = wait <= left and self._take_turn(job, until)
+            if self.done():
                 return
-            sleep_unless(woken, wait, clock)
-            if self._take_turn(served=job) or self.done():
-                continue
-            if left == 0:
+            if until is not None and clock.monotonic() >= until:
                 self._give_up_waiting(timeout)
-            woken.wait(_LOOK_AGAIN)
+            if not sends:
+                woken.wait(_LOOK_AGAIN)
 
     def _forget_outcome(self) -> Exception:
         """The error that ended the job, which nobody knows but who gets it now."""
@@ -362,8 +371,9 @@ class Poller:
             step = following.after(call, response, call.sent)
             if step is None:
                 return response
-        call.pause(step)
-        call.rest(Parcel(step.request))
+        if not isinstance(step, AsBefore):
+            call.pause(step)
+            call.rest(Parcel(step.request))
         return None
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:

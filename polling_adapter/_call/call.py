@@ -33,7 +33,7 @@ from .body import release
 from .hooks import Hook, OwnedHooks, owned, owner_of
 from .meaning import find_meaning, meaning_of, redirect_of
 from .next_request import next_request
-from .timeout import within
+from .timeout import is_timeout, within
 
 logger = logging.getLogger("polling_adapter")
 
@@ -93,6 +93,12 @@ class Next(NamedTuple):
     response: requests.Response | None
 
 
+class AsBefore(Next):
+    """Nothing came of a request, as whoever asked has no more time: the job is as it was before."""
+
+    __slots__ = ()
+
+
 def _upcoming(job: Job) -> Upcoming | None:
     """What comes next, whether it leads anywhere or not."""
     upcoming: Upcoming | None = job.upcoming
@@ -137,6 +143,7 @@ class Call:
         "job",
         "origin",
         "policy",
+        "until",
     )
 
     def __init__(
@@ -155,6 +162,7 @@ class Call:
         self.arrived: requests.Response | None = None  # the answer, until the job tells of it
         self.exchange: Any = None  # what is under way
         self.following: Any = None  # what a session follows its redirects with
+        self.until: float | None = None  # the instant at which whoever asks has no more time
         self._hooks: OwnedHooks | None = None  # of all its requests
         self._told = False  # of a long wait
 
@@ -230,6 +238,10 @@ class Call:
         """From here on, until it is answered, nobody knows what becomes of the request."""
         job = self.job
         self.job = Job(job.progress, None, job.upcoming, job.request, job.response, True)
+
+    def is_not_sent(self) -> None:
+        """There was no connection to send the request on."""
+        self.job = self.job._replace(unanswered=False)
 
     def verdict(self, response: requests.Response) -> Verdict:
         """What is to be done about an answer to the request."""
@@ -314,7 +326,26 @@ class Call:
         self.exchange.timeout = given
         if given is None and longest is not None and progress.survives(self.sent.method or ""):
             given = longest * 2.0 ** min(progress.failures, 63)
-        return within(progress.deadline, self.clock, given)
+        return within(self.ends, self.clock, given)
+
+    @property
+    def ends(self) -> float | None:
+        """The instant until which the request under way may take; None: for ever.
+
+        A start is not cut, however little time whoever asks has: nobody would know whether the work
+        has begun.
+        """
+        progress, until = self.job.progress, self.until
+        if until is None or not progress.survives(self.sent.method or ""):
+            return progress.deadline
+        return until if progress.deadline is None else min(until, progress.deadline)
+
+    def is_cut_by(self, error: requests.RequestException) -> bool:
+        """Whether nothing is wrong but that whoever asks has no more time."""
+        ends = self.ends
+        if ends is None or ends != self.until or self.clock.monotonic() < ends:
+            return False
+        return is_timeout(error)
 
     def redirected(self) -> None:
         """A redirect that is no poll is followed."""
@@ -369,12 +400,15 @@ class Call:
 
     def release(self, response: requests.Response) -> None:
         """Give the connection of a response that is not the result back."""
-        release(response, out_of_time=lambda: self.is_over)
+        ends = self.ends
+        release(response, lambda: ends is not None and self.clock.monotonic() >= ends)
 
     def has_time_for(self, seconds: float) -> bool:
         """Whether a transport below may retry by itself after ``seconds``; if not, that ends the
-        call."""
-        now = self.clock.monotonic()
+        call, or this poll."""
+        now, ends = self.clock.monotonic(), self.ends
+        if ends is not None and ends == self.until and now + seconds > ends:
+            return False
         verdict = self.job.progress.pause(retried(seconds, self.policy, now), self.policy, now, 0)
         if isinstance(verdict, GiveUp):
             self.exchange.out_of_time = verdict
@@ -395,11 +429,6 @@ class Call:
         """Whether something was asked to wait for."""
         job = self.current()
         return job.progress.is_job or job.due is not None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether ``total_timeout`` has gone by."""
-        return self.job.progress.left(self.clock.monotonic()) == 0
 
     @property
     def elapsed(self) -> float:

@@ -14,7 +14,7 @@ from .._rules.address import printable
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError
 from .body import drop, unread
-from .call import Call, Next
+from .call import AsBefore, Call, Next
 from .hooks import Hook, has_hooks, owner_of
 from .timeout import leave_to_caller
 
@@ -92,6 +92,7 @@ class Exchange:
     _given_up: GiveUp | None = None
 
     def __init__(self, call: Call, reads: bool) -> None:
+        self._job = call.job  # before it
         self._call = call
         self._reads = reads
 
@@ -170,6 +171,9 @@ class Exchange:
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
+        if self._call.is_cut_by(error):
+            self._put_back()
+            return
         verdict = self.out_of_time or self._call.failed(error)
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)
@@ -226,6 +230,13 @@ class Exchange:
         if hooked:
             unread(response)
         return True
+
+    def _put_back(self) -> None:
+        """The job is as if the request had not been sent."""
+        request, before = self._call.sent, self._job
+        _rewind(request, None)
+        self._call.job = before
+        self.again = AsBefore(request, before.due, None)
 
     def _ask_again(self, due: Due, response: requests.Response | None) -> None:
         request = self._call.sent

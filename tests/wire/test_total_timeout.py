@@ -1,0 +1,107 @@
+"""``total_timeout`` holds as far as a socket's timeout can hold it (P8)."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, PollingTimeout
+
+from ..conftest import Open, both_ways
+from ..server import DONE, Server, poll, serving
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+
+
+def one_connection(session: requests.Session, policy: PollingPolicy) -> PollingAdapter:
+    """An adapter of one pool of one connection, mounted."""
+    adapter = PollingAdapter(policy=policy, pool_connections=1, pool_maxsize=1, pool_block=True)
+    session.mount("http://", adapter)
+    session.trust_env = False  # a bundle of certificates would make another pool
+    return adapter
+
+
+@contextmanager
+def in_other_hands(adapter: HTTPAdapter, url: str, **proxies: str) -> Iterator[None]:
+    """The one connection of ``adapter``."""
+    with requests.Session() as other:
+        other.mount("http://", adapter)
+        other.trust_env = False
+        response = other.get(url, stream=True, proxies=proxies)
+        try:
+            yield
+        finally:
+            _ = response.content
+
+
+def ends_in_time(session: requests.Session, url: str, **options: object) -> PollingTimeout:
+    began = time.monotonic()
+    with pytest.raises(PollingTimeout, match=r"0 s are left of total_timeout=0\.5") as caught:
+        session.post(url, **options)  # type: ignore[arg-type]
+    assert 0.5 <= time.monotonic() - began < 1.5
+    return caught.value
+
+
+@both_ways
+def test_P8_a_start_that_gets_no_connection_in_time(server: Server, connect: Open) -> None:
+    policy = FAST.replace(total_timeout=0.5)
+    session = connect(policy)
+    adapter = one_connection(session, policy)
+    with in_other_hands(adapter, f"{server.url}/other"):
+        error = ends_in_time(session, f"{server.url}/start")
+    time.sleep(0.1)
+    assert server.asked == ["GET /other"]
+    with PollingSession(policy=FAST) as other:  # it was never sent, so it may be
+        assert other.resume(error.continuation_token or "").result().text == "done"
+    assert server.asked == ["GET /other", "POST /start"]
+
+
+@both_ways
+@pytest.mark.parametrize("pickled", [False, True])
+def test_P8_nor_does_a_poll(server: Server, connect: Open, pickled: bool) -> None:
+    policy = FAST.replace(total_timeout=0.5)
+    session = connect(policy)
+    adapter = one_connection(session, policy)
+    if pickled:
+        adapter = pickle.loads(pickle.dumps(adapter))
+        session.mount("http://", adapter)
+    held = in_other_hands(adapter, f"{server.url}/other")
+
+    def hook(response: requests.Response, **_: object) -> None:
+        if response.status_code == 303:
+            response.close()
+            held.__enter__()
+
+    server.answer = lambda seen: poll("/w") if seen.path == "/start" else DONE
+    error = ends_in_time(session, f"{server.url}/start", hooks={"response": hook})
+    held.__exit__(None, None, None)
+    assert error.url == f"{server.url}/w"
+    assert server.asked == ["POST /start", "GET /other"]
+
+
+def test_P8_nor_through_a_proxy(server: Server) -> None:
+    policy = FAST.replace(total_timeout=0.5)
+    with serving() as proxy, PollingSession(policy=policy) as session:
+        adapter = one_connection(session, policy)
+        with in_other_hands(adapter, server.url, http=proxy.url):
+            ends_in_time(session, server.url, proxies={"http": proxy.url})
+    assert len(proxy.seen) == 1
+
+
+def test_a_pool_that_blocks_blocks_outside_of_a_call(server: Server) -> None:
+    """As with requests."""
+    policy = FAST.replace(total_timeout=0.1)
+    with PollingSession(policy=policy) as session, ExitStack() as held:
+        adapter = one_connection(session, policy)
+        held.enter_context(in_other_hands(adapter, server.url))
+        threading.Timer(0.4, held.close).start()
+        began = time.monotonic()
+        assert session.get(server.url, polling=False).text == "done"
+        assert time.monotonic() - began >= 0.3
