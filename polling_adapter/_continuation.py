@@ -10,8 +10,9 @@ def continuation_token(ended: BaseException | requests.Response) -> str | None:
 
     :param ended: an exception that left a call, whoever raised it, or a response that is no result:
         401, 404, 429, 502, or a redirect that was not followed.
-    :return: None where there is nothing to go on with: nothing was polled, the result is there, or
-        it is unknown whether the work has begun.
+    :return: None where there is nothing to go on with: the result is there, nothing was polled, or
+        it is unknown whether the work has begun. What is sent again without harm, a request by an
+        idempotent method or with an Idempotency-Key that got no answer, has a token.
     """
     name = "_continuation_token" if isinstance(ended, requests.Response) else "continuation_token"
     token = getattr(ended, name, None)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import requests
 
-from ._call.call import AsBefore, Call, Job, Next
+from ._call.call import AsBefore, Call, Job, Next, may_be_sent
 from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.following import Following
@@ -21,7 +21,7 @@ from ._call.resumed import as_redirected
 from ._call.turn import Turn, without_frames
 from ._clock import at_work, sleep_unless
 from ._rules.address import printable
-from ._rules.answer import is_idempotent
+from ._rules.answer import KEY
 from ._rules.progress import Due, Progress
 from ._rules.token import Token
 from .exceptions import PollingError, PollingTimeout, WorkFailed
@@ -29,6 +29,9 @@ from .policy import PollingPolicy
 
 # A poll that is due is sent, however little time is left, and may take so long, in seconds.
 _A_MOMENT = 0.1
+
+# What a body is made of, among the arguments of a request
+_BODY = {"data", "json", "files"}
 
 # So often, in seconds, whoever waits for another thread that is sending looks at it again.
 _LOOK_AGAIN = 0.02
@@ -98,7 +101,9 @@ class Poller:
         kwargs: dict[str, Any],
     ) -> Poller:
         token = Token.parse(text)
-        if token.has_body and not kwargs.keys() & {"data", "json", "files"}:
+        if not token.has_body:
+            kwargs = {name: kwargs[name] for name in kwargs if name not in _BODY}
+        elif not kwargs.keys() & _BODY:
             raise ValueError(
                 f"{token.method} {printable(token.url)} has a body, which the continuation token "
                 "does not hold: give data=, json= or files= again"
@@ -133,7 +138,13 @@ class Poller:
         due = Due(at, "resumed", asked=wait, jitter=False)
         kwargs = as_redirected(session, token, kwargs)
         first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
-        poller = cls(session, Call(chosen, Job(progress, due, first), origin=token.origin))
+        job = Job(progress, due, first, unanswered=token.needs_key)
+        if not may_be_sent(job, first):
+            raise ValueError(
+                f"{token.method} {printable(token.url)} got no answer: that the work is not begun "
+                f"twice, give the {KEY} that it had, in headers="
+            )
+        poller = cls(session, Call(chosen, job, origin=token.origin))
         poller._check_limits(due, first)
         return poller
 
@@ -231,11 +242,8 @@ class Poller:
         :raises ValueError: there is nothing to resume: the job has its result, or it is unknown
             whether the work has begun.
         """
-        if isinstance(headers, str):
+        if isinstance(headers, (str, bytes)):
             raise TypeError(f"headers={headers!r} is not accepted: it takes a collection of names")
-        text: str | None = getattr(self._outcome, "continuation_token", None)
-        if text is not None:  # of an error
-            return text
         outcome = self._outcome
         if isinstance(outcome, WorkFailed):
             raise ValueError(f"nothing is left to resume: {outcome}")
@@ -247,7 +255,8 @@ class Poller:
                 f"nothing is left to resume: {printable(self.url)} named no address to go on with, "
                 "or it is unknown whether the work has begun"
             )
-        return str(token)
+        # The limits of what an error has ended count anew.
+        return str(token.anew() if isinstance(outcome, Exception) else token)
 
     def __repr__(self) -> str:
         if self._cancelled:
@@ -377,8 +386,8 @@ class Poller:
         return None
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
-        if call.job.unanswered and not is_idempotent(upcoming.method or ""):
-            raise PollingError(  # something has interrupted it: it is never sent twice
+        if not may_be_sent(call.job, upcoming):
+            raise PollingError(  # something has interrupted it
                 f"{upcoming.method} {printable(upcoming.url)} was sent and not answered: it is "
                 "unknown whether the work has begun",
                 url=upcoming.url,

@@ -193,8 +193,10 @@ class PollingMixin(_Base):
 
         :param polling: another policy; default: this session's, and no more than the time that was
             left.
-        :param kwargs: those of :meth:`request` that the token does not hold: headers, auth...
-        :raises ValueError: the token is damaged or of a newer version, or its request needs a body.
+        :param kwargs: those of :meth:`request` that the token does not hold: headers, auth... A
+            body is sent where the request that goes on has one, and else left out.
+        :raises ValueError: the token is damaged or of a newer version, or its request needs a body,
+            or the Idempotency-Key that it had.
         """
         return Poller.resumed(self, token, self.policy, polling, dict(kwargs))
 

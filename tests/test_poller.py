@@ -516,6 +516,51 @@ def test_a_token_holds_no_credential_no_cookie_and_no_header_but_those_named(
     assert "X-Key" not in server.seen[-1].headers
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_bytes_in_headers_stay_what_they_are(
+    server: Server, session: PollingSession, sent: bool
+) -> None:
+    server.script(*[poll("/work", "1")] * (1 + sent), DONE)
+    headers: Any = {b"X-Bytes": b"caf\xc3\xa9", "X-Text": "caf\xe9", "X-Quoted": "b'7'"}
+    poller = session.submit("GET", server.url, headers=headers)
+    if sent:
+        poller.poll()
+    for _ in range(2):
+        poller = session.resume(poller.continuation_token(["x-bytes", "X-Text", "X-Quoted"]))
+    assert poller.result().text == "done"
+    found = server.seen[-1].headers
+    assert found["x-bytes"] == "caf\xc3\xa9"  # as http.server reads bytes
+    assert (found["X-Text"], found["X-Quoted"]) == ("caf\xe9", "b'7'")
+
+
+def test_the_token_of_an_error_has_the_headers_that_are_named(
+    server: Server, session: PollingSession
+) -> None:
+    server.script(poll("/work", "1"), poll("/work", "99999"), DONE)
+    headers = {"X-Tenant": "7", "X-Key": "hidden"}
+    poller = session.begin("POST", server.url, headers=headers)
+    error: Any = poller.exception()
+    assert isinstance(error, RetryAfterTooLong)
+    assert poller.continuation_token() == error.continuation_token
+    no_limits = session.policy.replace(total_timeout=None, retry_after_max=None)
+    token = poller.continuation_token(headers=["X-Tenant"])
+    assert session.resume(token, polling=no_limits).result().text == "done"
+    assert server.seen[-1].headers["X-Tenant"] == "7"
+    assert "X-Key" not in server.seen[-1].headers
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"Cookie", "AUTHORIZATION"])
+def test_credentials_are_kept_back_however_they_are_named(
+    server: Server, elsewhere: Server, session: PollingSession, name: Any
+) -> None:
+    server.script(poll(elsewhere.url))
+    token = session.begin("POST", server.url).continuation_token()
+    session.resume(token, headers={name: "secret", b"X-Own": "1"}).result()
+    (seen,) = elsewhere.seen
+    assert seen.headers["X-Own"] == "1"
+    assert "secret" not in seen.headers.values()
+
+
 def test_credentials_are_for_the_origin_that_the_job_began_at(
     server: Server,
     elsewhere: Server,

@@ -17,7 +17,7 @@ import requests
 
 from .._clock import at_work
 from .._rules.address import is_address, origin, printable, without_userinfo
-from .._rules.answer import Answer, is_final, is_idempotent, retry_after
+from .._rules.answer import Answer, is_final, is_repeatable, retry_after
 from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict, retried
 from .._rules.token import Token
 from ..exceptions import (
@@ -55,7 +55,10 @@ class Upcoming(Protocol):
 
     method: Any
     url: Any
-    body: Any
+
+    @property
+    def body(self) -> Any:
+        """What it is sent with, or made of; None: nothing."""
 
     @property
     def headers(self) -> Mapping[str, Any]:
@@ -109,6 +112,12 @@ def _upcoming(job: Job) -> Upcoming | None:
         return next_request(redirect, job.request)  # type: ignore[arg-type]
     except (ValueError, requests.RequestException):  # its Location cannot be read
         return None
+
+
+def may_be_sent(job: Job, upcoming: Upcoming) -> bool:
+    """Whether ``upcoming`` cannot begin the work twice: nobody knows what became of a request that
+    was sent and not answered."""
+    return not job.unanswered or is_repeatable(upcoming.method or "", upcoming.headers)
 
 
 def _without_userinfo(url: str | None) -> str:
@@ -266,7 +275,7 @@ class Call:
         if policy.pending is not None or policy.retry_after is not None:
             self.arrived = response
             wall, is_result = self.clock.time(), self.job.progress.is_result
-            find_meaning(response, policy, wall, lambda: self.is_over, is_result)
+            find_meaning(response, policy, wall, self._is_out_of_time, is_result)
 
     def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
         """``response`` is the answer to the request, and what follows from it is ``due``."""
@@ -367,7 +376,9 @@ class Call:
         progress, until = verdict
         if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
             upcoming.headers.setdefault("Cache-Control", "no-cache")
-        self.job = Job(progress, _resting(until), upcoming, job.request, job.response)
+        self.job = Job(
+            progress, _resting(until), upcoming, job.request, job.response, job.unanswered
+        )
         self._tell(due, until - now, step)
         return until
 
@@ -400,8 +411,11 @@ class Call:
 
     def release(self, response: requests.Response) -> None:
         """Give the connection of a response that is not the result back."""
+        release(response, self._is_out_of_time)
+
+    def _is_out_of_time(self) -> bool:
         ends = self.ends
-        release(response, lambda: ends is not None and self.clock.monotonic() >= ends)
+        return ends is not None and self.clock.monotonic() >= ends
 
     def has_time_for(self, seconds: float) -> bool:
         """Whether a transport below may retry by itself after ``seconds``; if not, that ends the
@@ -439,8 +453,8 @@ class Call:
         """The request that comes next, as far as it is known; None: there is none."""
         job = self.current()
         upcoming = _upcoming(job)
-        if job.unanswered and upcoming is not None and not is_idempotent(upcoming.method or ""):
-            return None  # nobody knows what it has begun
+        if upcoming is not None and not may_be_sent(job, upcoming):
+            return None
         if upcoming is not None and is_address(upcoming.url):
             return upcoming
         # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
@@ -456,7 +470,7 @@ class Call:
         job, upcoming = self.current(), self.upcoming()
         if upcoming is None:
             return None
-        now, progress = self.clock.monotonic(), job.progress
+        now, progress, given = self.clock.monotonic(), job.progress, upcoming.headers
         at = now if job.due is None else job.due.at
         # What is due stays due: the text rounds up, to the millisecond (P2).
         due = self.clock.time() + (at - now if at > now else at - now - 0.002)
@@ -480,13 +494,12 @@ class Call:
             unusable=progress.unusable,
             pending=self.policy.pending is not None,
             is_result=progress.is_result,
-            no_cache=upcoming.headers.get("Cache-Control") == "no-cache"
+            no_cache=given.get("Cache-Control") == "no-cache"
             or (job.due is not None and job.due.storable),
-            origin=without_userinfo(self.origin or ""),
+            origin=without_userinfo(self.origin or upcoming.url or ""),
             has_body=upcoming.body is not None,
-            headers={
-                name: str(upcoming.headers[name]) for name in headers if name in upcoming.headers
-            },
+            needs_key=job.unanswered and not is_repeatable(upcoming.method or "", {}),
+            headers={name: given[name] for name in headers if name in given},
         )
 
     def ended(self, verdict: GiveUp) -> PollingError:
@@ -533,9 +546,9 @@ class Call:
             # It is of the caller's predicate, which cannot know all.
             error.request, error.url = job.request, _without_userinfo(self.sent.url)
             error.polls, error.elapsed = job.progress.polls, self.elapsed
-        if isinstance(error, WorkFailed) or not self.is_job:
+        if isinstance(error, WorkFailed) or not (self.is_job or job.unanswered):
             return
-        if isinstance(error, requests.RequestException):
+        if isinstance(error, requests.RequestException) and self.is_job:
             error.request = error.request or job.request
             error.response = job.response if error.response is None else error.response
         token = self.token()
@@ -543,7 +556,7 @@ class Call:
             return
         text = str(token.anew())
         error.continuation_token = text  # type: ignore[attr-defined]
-        if hasattr(error, "add_note"):  # from Python 3.11 on
+        if hasattr(error, "add_note") and self.is_job:  # from Python 3.11 on
             error.add_note(f"the job goes on: session.resume({text!r}).result()")
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -10,6 +11,12 @@ from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
 from .hooks import has_hooks, hooks_of
+
+
+def by_name(headers: Mapping[Any, Any] | None) -> dict[str, Any]:
+    """``headers`` as the caller gives them, whose names may be bytes."""
+    given = (headers or {}).items()
+    return {k.decode("ascii") if isinstance(k, bytes) else k: v for k, v in given}
 
 
 class Unprepared:
@@ -31,7 +38,7 @@ class Unprepared:
     @property
     def headers(self) -> CaseInsensitiveDict[Any]:
         """Those that the caller gives."""
-        given = self.kwargs.get("headers") or {}
+        given = by_name(self.kwargs.get("headers"))
         return CaseInsensitiveDict({k: v for k, v in given.items() if v is not None})
 
     @property

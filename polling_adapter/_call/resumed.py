@@ -9,6 +9,7 @@ import requests
 from requests.utils import get_netrc_auth
 
 from .._rules.token import Token
+from .parcel import by_name
 
 # Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
 # 6265 section 4.2)
@@ -27,7 +28,7 @@ def as_redirected(
     if isinstance(params, Mapping) and isinstance(session.params, Mapping):
         params = {**dict.fromkeys(session.params), **params}
     kwargs = {**kwargs, "params": params}
-    given = kwargs.get("headers") or {}
+    given = by_name(kwargs.get("headers"))
     if session.should_strip_auth(token.origin, token.url):
         # Whoever has altered a token has chosen where it leads: nothing that the session or the
         # caller has is meant for there, but what netrc has for that very host.

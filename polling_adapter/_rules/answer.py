@@ -19,6 +19,10 @@ SAFE = frozenset({"GET", "HEAD"})
 # RFC 9110 section 9.2.2: asking twice does what asking once does
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
+# draft-ietf-httpapi-idempotency-key-header: however often it is asked with the same one, the server
+# does the work once
+KEY = "Idempotency-Key"
+
 
 class Answer(NamedTuple):
     """What is to know of a response. ``headers`` must be case-insensitive.
@@ -47,9 +51,9 @@ def is_poll(status: int, headers: Mapping[str, str]) -> bool:
     return status in _REDIRECTS and "Retry-After" in headers and bool(headers.get("Location"))
 
 
-def is_idempotent(method: str) -> bool:
+def is_repeatable(method: str, headers: Mapping[str, object]) -> bool:
     """Whether a request may be sent again although nobody knows what became of it."""
-    return method in IDEMPOTENT
+    return method in IDEMPOTENT or bool(headers.get(KEY))
 
 
 def retry_after(headers: Mapping[str, str], wall: float) -> float | None:

@@ -40,6 +40,7 @@ class Token(NamedTuple):
     :param no_cache: whether caches must be passed by.
     :param origin: a URL of where the first request went, for which credentials were meant.
     :param has_body: whether the request has a body, which this does not hold.
+    :param needs_key: whether it may be sent again only with the Idempotency-Key that it had.
     :param headers: those of its headers that were asked for.
     """
 
@@ -52,7 +53,7 @@ class Token(NamedTuple):
     left: float | None
     origin: str
     has_body: bool
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | bytes]
     redirects: int = 0
     failures: int = 0
     failing: float = 0.0
@@ -62,6 +63,7 @@ class Token(NamedTuple):
     no_cache: bool = False
     pending: bool = False
     is_result: bool = False
+    needs_key: bool = False
 
     def anew(self) -> Token:
         """The same, where a limit is reached: it counts from the beginning."""
@@ -77,7 +79,7 @@ class Token(NamedTuple):
             left=None if self.left is None else round(min(self.left, _FAR), 3),
             failing=round(self.failing, 3),
             origin=_origin(self.origin),
-            headers=dict(self.headers),
+            headers={name: _told(value) for name, value in self.headers.items()},
         )
         defaults = self._field_defaults  # which are left out: it shall be short
         told = {k: v for k, v in fields._asdict().items() if k not in defaults or v != defaults[k]}
@@ -113,7 +115,24 @@ class Token(NamedTuple):
                 raise ValueError(f"the continuation token is damaged: {name} is no {accepted}")
         if checksum != expected:
             raise ValueError("the continuation token is damaged: it was altered after it was made")
-        return cls(**inside)
+        headers = {name: _untold(value) for name, value in inside["headers"].items()}
+        return cls(**{**inside, "headers": headers})
+
+
+def _told(value: object) -> Any:
+    """The value of a header as JSON has it: bytes, which it does not know, as a list of one."""
+    return [value.decode("latin-1")] if isinstance(value, bytes) else str(value)
+
+
+def _untold(value: Any) -> str | bytes:
+    return value if isinstance(value, str) else value[0].encode("latin-1")
+
+
+def _is_told(value: object) -> bool:
+    try:
+        return bool(value == _told(_untold(value)))
+    except (TypeError, IndexError, KeyError, AttributeError, UnicodeEncodeError):
+        return False
 
 
 def _inside(text: str) -> dict[str, Any]:
@@ -163,11 +182,10 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
     "pending": (lambda value: isinstance(value, bool), "yes or no"),
     "is_result": (lambda value: isinstance(value, bool), "yes or no"),
+    "needs_key": (lambda value: isinstance(value, bool), "yes or no"),
     "has_body": (lambda value: isinstance(value, bool), "yes or no"),
     "headers": (
-        lambda value: (
-            isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-        ),
+        lambda value: isinstance(value, dict) and all(_is_told(item) for item in value.values()),
         "headers",
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polling_adapter import PollingPolicy
-from polling_adapter._rules.answer import Answer, is_idempotent, is_poll
+from polling_adapter._rules.answer import Answer, is_poll, is_repeatable
 from polling_adapter._rules.progress import Due, GiveUp, Progress
 
 NOW, WALL = 1000.0, 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
@@ -74,9 +74,14 @@ def test_P3_no_other_status_is_a_poll(status: int) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 def test_P6_what_may_be_sent_twice(method: str) -> None:
-    assert is_idempotent(method)
-    assert not is_idempotent("POST")
-    assert not is_idempotent("PATCH")
+    assert is_repeatable(method, {})
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_P6_what_may_not_unless_it_has_a_key(method: str) -> None:
+    assert not is_repeatable(method, {})
+    assert not is_repeatable(method, {"Idempotency-Key": ""})
+    assert is_repeatable(method, {"Idempotency-Key": "1"})
 
 
 def test_P3_a_redirect_without_retry_after_is_followed_at_once() -> None:

@@ -41,6 +41,11 @@ def test_what_is_written_can_be_read() -> None:
         assert Token.parse(str(token)) == token
 
 
+@given(st.dictionaries(st.text(), st.text() | st.binary()))
+def test_the_values_of_headers_stay_what_they_are(headers: dict[str, str | bytes]) -> None:
+    assert Token.parse(str(TOKEN._replace(headers=headers))).headers == headers
+
+
 def test_it_is_short_and_printable_with_versioned_json_inside() -> None:
     text = str(TOKEN)
     assert len(text) < 420
@@ -94,6 +99,13 @@ def test_a_newer_version_is_refused_with_its_number() -> None:
         {"has_body": 1},
         {"headers": []},
         {"headers": {"X": 5}},
+        {"headers": {"X": None}},
+        {"headers": {"X": []}},
+        {"headers": {"X": ["a", "b"]}},
+        {"headers": {"X": [5]}},
+        {"headers": {"X": ["\u20ac"]}},
+        {"headers": {"X": {}}},
+        {"needs_key": 1},
         {"more": 1},
     ],
 )
