@@ -22,6 +22,10 @@ from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy
 from .poller import Poller
 
+# What is kept to a host, for as_completed() with many workers. Each is opened when it is needed, so
+# that a larger number costs nothing.
+_CONNECTIONS = 100
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -314,12 +318,13 @@ def _nothing() -> Generator[requests.Response, None, None]:
 
 
 class PollingSession(PollingMixin, requests.Session):
-    """A :class:`requests.Session` that polls, with a :class:`PollingAdapter` on http and https.
+    """A :class:`requests.Session` that polls, with a :class:`PollingAdapter` on http and https. It
+    keeps up to 100 connections to a host: as many as are used at once.
 
     :param policy: the policy of all calls that name none of their own.
     """
 
     def __init__(self, policy: PollingPolicy | None = None) -> None:
         super().__init__(policy=policy)
-        self.mount("https://", PollingAdapter(policy=self.policy))
-        self.mount("http://", PollingAdapter(policy=self.policy))
+        for prefix in ("https://", "http://"):
+            self.mount(prefix, PollingAdapter(policy=self.policy, pool_maxsize=_CONNECTIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -295,6 +296,30 @@ def test_P2_what_is_drawn_later_is_not_kept_waiting(server: Server) -> None:
         assert all(next(completed).result().text == "done" for _ in range(5))
         completed.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 10
+
+
+def test_P9_connections_are_kept_of_as_many_workers(
+    server: Server, session: PollingSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each request is held until all of them are under way."""
+    together = threading.Barrier(64)
+
+    def answer(seen: Seen) -> Reply:
+        together.wait(30)
+        return poll("/work", "0.1") if seen.method == "POST" else DONE
+
+    server.answer = answer
+    restored = pickle.loads(pickle.dumps(session))
+    for opened in (session, restored):
+        caplog.clear()
+        before = server.connections
+        jobs = [opened.submit("POST", server.url) for _ in range(64)]
+        with caplog.at_level("WARNING", "urllib3"):
+            for job in as_completed(jobs, max_workers=64):
+                assert job.result().text == "done"
+        assert caplog.messages == []
+        assert server.connections - before == 64
+    restored.close()
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.5])
