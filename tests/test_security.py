@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import logging
 import socket
 import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +231,60 @@ def test_no_body_costs_more_than_a_bounded_number_of_bytes(
     assert all(len(wait.response.content) <= BODY_LIMIT for wait in waits)
     assert server.connections == 2
     assert server.sent < 20_000_000  # mostly what the sockets' buffers take
+
+
+@cache
+def zipped_twice(size: int) -> bytes:
+    once = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [once.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)]
+    return gzip.compress(b"".join([*parts, once.compress(bytes(size % 1_000_000)), once.flush()]))
+
+
+@cache
+def brotli_of(size: int) -> bytes:
+    packer = pytest.importorskip("brotli").Compressor(quality=5)
+    parts = [packer.process(bytes(1_000_000)) for _ in range(size // 1_000_000)]
+    packed: bytes = b"".join([*parts, packer.process(bytes(size % 1_000_000)), packer.finish()])
+    return packed
+
+
+packings = pytest.mark.parametrize(
+    ("packed", "coding"), [(zipped_twice, "gzip, gzip"), (brotli_of, "br")]
+)
+
+
+@packings
+@pytest.mark.parametrize("status", [303, 429])
+def test_a_few_bytes_never_become_more_than_memory_holds(
+    server: Server, connect: Open, packed: Any, coding: str, status: int
+) -> None:
+    body = packed(200_000_000)
+    assert len(body) < 2000
+    headers = {"Location": "/work", "Retry-After": "0", "Content-Encoding": coding}
+    server.script(Reply(status, headers, body), DONE)
+    waits: list[Any] = []
+    session = connect(FAST.replace(on_wait=waits.append))
+    tracemalloc.start()
+    try:
+        assert session.get(server.url).text == "done"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50_000_000
+    assert waits[0].response.content == b""
+
+
+@packings
+@pytest.mark.parametrize("size", [0, 1, 5000, BODY_LIMIT, BODY_LIMIT + 1])
+def test_whatever_a_body_is_packed_in_it_can_be_read(
+    server: Server, connect: Open, packed: Any, coding: str, size: int
+) -> None:
+    headers = {"Location": "/work", "Retry-After": "0", "Content-Encoding": coding}
+    server.script(Reply(303, headers, packed(size)), again(), DONE)
+    waits: list[Any] = []
+    assert connect(FAST.replace(on_wait=waits.append)).get(server.url).text == "done"
+    assert waits[0].response.content == (bytes(size) if size <= BODY_LIMIT else b"")
+    assert server.connections == 1 or size > BODY_LIMIT
 
 
 def test_a_body_longer_than_it_says_does_not_answer_the_next_request(connect: Open) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
-from io import BytesIO
 from typing import Any
 
 import requests
-import urllib3
 from urllib3.util.response import is_fp_closed
 
-from .body import BODY_LIMIT, read_within, unread
+from .body import BODY_LIMIT, decoded, unread
 
 # So much is taken at a time, in bytes
 _STEP = 4096
@@ -65,12 +63,8 @@ def _peeked(response: requests.Response, out_of_time: Callable[[], bool]) -> byt
             raise OverflowError(f"it has {len(body)} bytes")
         return body
     raw._fp = ahead = _ReadAhead(fp)
-    coding = {"Content-Encoding": response.headers.get("Content-Encoding", "")}
-    twin = requests.Response()
-    twin.raw = urllib3.HTTPResponse(
-        BytesIO(ahead.look(BODY_LIMIT, out_of_time)), coding, preload_content=False
-    )
-    return read_within(twin, out_of_time)
+    wire = ahead.look(BODY_LIMIT, out_of_time)
+    return decoded(wire, response.headers.get("Content-Encoding", ""), out_of_time)
 
 
 class _ReadAhead:

@@ -31,14 +31,14 @@ def one_connection(session: requests.Session, policy: PollingPolicy) -> PollingA
 @contextmanager
 def in_other_hands(adapter: HTTPAdapter, url: str, **proxies: str) -> Iterator[None]:
     """The one connection of ``adapter``."""
-    with requests.Session() as other:
-        other.mount("http://", adapter)
-        other.trust_env = False
-        response = other.get(url, stream=True, proxies=proxies)
-        try:
-            yield
-        finally:
-            _ = response.content
+    other = requests.Session()
+    other.mount("http://", adapter)
+    other.trust_env = False
+    response = other.get(url, stream=True, proxies=proxies)
+    try:
+        yield
+    finally:
+        _ = response.content
 
 
 def ends_in_time(session: requests.Session, url: str, **options: object) -> PollingTimeout:
