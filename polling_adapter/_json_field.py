@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import requests
 
 from ._predicate import Result, Said, address, answers_a_read
-from ._rules.address import printable, printable_text
+from ._rules.address import leads_back, printable, printable_text
 from ._rules.json_fields import Values, field, filled, may_have, names_in
 from .exceptions import PollingError, WorkFailed
 
@@ -41,14 +41,14 @@ class JsonField:
             says = f"the work failed: {self._state(value)}"
             raise WorkFailed(_message(response, says, body), response=response)
         if (value in self.listed) is self.ends:
-            return self._result(body, value)
+            return self._result(response, body, value)
         return self._next(response, body, value)
 
-    def _result(self, body: object, value: object) -> Said:
+    def _result(self, response: requests.Response, body: object, value: object) -> Said:
         if self.then is None or (value is None and not self.ends):
             return False
         url = filled(self.then, body)
-        return False if url is None else Result(url)
+        return False if url is None or leads_back(url, response.url) else Result(url)
 
     def _next(self, response: requests.Response, body: object, value: object) -> Said:
         url = None if self.url is None else filled(self.url, body)

@@ -73,13 +73,15 @@ def json_field(
     then: str | None = None,
 ) -> Predicate:
     """A predicate that looks at one field of a JSON body. Celery's Flower, whose first answer has
-    only an id, and OGC API - Processes, whose result has an address of its own::
+    an id and no result, even if the task is done, and OGC API - Processes, whose result has an
+    address of its own::
 
         json_field(
             "state",
             until="SUCCESS",
             failed=["FAILURE", "REVOKED"],
             url="/api/task/result/{task-id}",
+            then="/api/task/result/{task-id}",
         )
         json_field(
             "status",
@@ -106,9 +108,9 @@ def json_field(
         says, else at the same URL again, as a status need not repeat the id. But if it answers a
         request that starts work (neither GET nor HEAD) and names no address, there is no such URL:
         it is the result if it lacks ``name`` too, and else nobody knows where to ask.
-    :param then: where the result is when the work is done, in the same form. An answer that lacks
-        one of its fields is the result itself, and so is one that ``pending`` does not know
-        because it lacks ``name``.
+    :param then: where the result is when the work is done, in the same form. An answer that comes
+        from there is the result itself, and so is one that lacks one of its fields, and one that
+        ``pending`` does not know because it lacks ``name``.
     :raises TypeError: a value of the wrong type, or not exactly one of ``pending`` and ``until``.
     :raises ValueError: ``name``, ``url`` or ``then`` cannot be read, or the values contradict each
         other.

@@ -252,6 +252,17 @@ def test_then_leads_to_the_result() -> None:
     ) == Result("http://other/7?a=b")
 
 
+def test_what_comes_from_where_then_leads_is_the_result() -> None:
+    """Flower's first answer may say SUCCESS, and never has the result."""
+    there = "/api/task/result/{task-id}"
+    says = json_field("state", until="SUCCESS", url=there, then=there)
+    done = {"task-id": "7", "state": "SUCCESS"}
+    assert says(started(done)) == Result("/api/task/result/7")
+    assert says(answer(done, url="http://user:password@host/api/task/result/7")) is False
+    unreadable = json_field("state", until="SUCCESS", then="{href}")
+    assert unreadable(started({**done, "href": "http://["})) == Result("http://[")
+
+
 def test_what_then_cannot_lead_from_is_the_result() -> None:
     assert json_field("status", "running", then="{href}")(answer({"status": "done"})) is False
     assert json_field("status", until="done", then="{a}/{b}")(answer({"status": "done"})) is False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 # Two parsers of URLs take these for different hosts; no URL has them (RFC 3986 section 2).
 _READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
@@ -54,6 +54,14 @@ def authority(host: str, port: int) -> str:
 def same(url: str | None, other: str | None) -> bool:
     """Whether two URLs name the same: their fragments are not sent (RFC 9110 section 4.2.5)."""
     return urldefrag(url or "").url == urldefrag(other or "").url
+
+
+def leads_back(location: str, url: str) -> bool:
+    """Whether ``location`` in an answer that came from ``url`` names ``url``."""
+    try:
+        return same(urljoin(url, location), url)
+    except ValueError:  # it cannot be read: requests says so when it is to be followed
+        return False
 
 
 def is_address(value: object) -> bool:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from polling_adapter._rules.address import printable, printable_text
+from polling_adapter._rules.address import leads_back, printable, printable_text
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,18 @@ def test_a_long_text_takes_little_time(part: str) -> None:
     began = time.perf_counter()
     printable_text("://" + part * 2**16)
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("location", "leads"),
+    [
+        ("/tasks/7", True),
+        ("7", True),
+        ("http://host/tasks/7#part", True),
+        ("/tasks/8", False),
+        ("http://other/tasks/7", False),
+        ("http://[", False),
+    ],
+)
+def test_whether_an_answer_leads_back_to_where_it_came_from(location: str, leads: bool) -> None:
+    assert leads_back(location, "http://host/tasks/7") is leads
