@@ -37,7 +37,9 @@ def by_tokens(policy: PollingPolicy, method: str, url: str, **kwargs: Any) -> re
     """Another session for each request."""
     with PollingSession(policy=policy) as session:
         poller = session.begin(method, url, **kwargs)
-    kwargs = {name: kwargs[name] for name in kwargs if name in ("stream", "headers", "hooks")}
+    kwargs = {
+        name: kwargs[name] for name in kwargs if name in ("auth", "headers", "hooks", "stream")
+    }
     while not poller.done():
         with PollingSession(policy=policy) as session:
             poller = session.resume(poller.continuation_token(), **kwargs)
