@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import threading
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -56,7 +56,7 @@ class FakeClock:
         self._epoch = float(math.ceil(machine.time()) if time is None else time) - self._now
         self._before: list[Clock] = []  # whose place it takes
         self._changed = threading.Condition()
-        self._awake: Counter[int] = Counter()  # threads that are not waiting, in how many calls
+        self._awake: set[int] = set()  # threads that are at work, and do not wait
         self._due: dict[int, float] = {}  # of the threads that wait
 
     def monotonic(self) -> float:
@@ -74,15 +74,16 @@ class FakeClock:
             if seconds > 0:
                 self.slept.append(round(seconds, 6))
             due = self._now + seconds
-            depth = self._awake.pop(me, 0)
+            is_known = me in self._awake
+            self._awake.discard(me)
             self._due[me] = due
             self._changed.notify_all()
             try:
-                self._wait(due, may_come=not depth)
+                self._wait(due, may_come=not is_known)
             finally:
                 del self._due[me]
-                if depth:
-                    self._awake[me] = depth
+                if is_known:
+                    self._awake.add(me)
                 self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
@@ -101,7 +102,7 @@ class FakeClock:
         take_place(self._before.pop())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"slept": self.slept, "_now": self._now, "_epoch": self._epoch}
+        return {"slept": [*self.slept], "_now": self._now, "_epoch": self._epoch}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         FakeClock.__init__(self)  # a copy has its own time
@@ -128,14 +129,14 @@ class FakeClock:
     def _at_work(self, function: Callable[..., Result], *args: Any) -> Result:
         me = threading.get_ident()
         with self._changed:
-            self._awake[me] += 1
+            outer = me in self._awake
+            self._awake.add(me)
         try:
             return function(*args)
         finally:
-            with self._changed:
-                self._awake[me] -= 1
-                if not self._awake[me]:
-                    del self._awake[me]
+            if not outer:
+                with self._changed:
+                    self._awake.discard(me)
                     self._changed.notify_all()
 
 

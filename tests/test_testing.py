@@ -118,7 +118,7 @@ def test_who_waits_for_less_goes_on_first(clock: FakeClock) -> None:
 
 def test_a_copy_has_its_own_time(clock: FakeClock) -> None:
     clock.sleep(5)
-    for other in (copy.deepcopy(clock), pickle.loads(pickle.dumps(clock))):
+    for other in (copy.copy(clock), copy.deepcopy(clock), pickle.loads(pickle.dumps(clock))):
         assert (other.slept, other.time()) == ([5], clock.time())
         other.sleep(1)
         assert took(clock, lambda other=other: other.sleep(1)) == 0  # type: ignore[misc]
