@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 TOP = Path(__file__).parent.parent
@@ -25,5 +27,9 @@ def run(page: Path, urls: Mapping[str, str]) -> dict[str, object]:
     for example in examples(page):
         for url, other in urls.items():
             example = example.replace(url, other)
-        exec(example, names)  # noqa: S102
+        # As a notebook does it, which has ``await`` outside of functions, too
+        code = compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        awaiting = eval(code, names)  # noqa: S307
+        if isinstance(awaiting, Coroutine):
+            asyncio.run(awaiting)
     return names

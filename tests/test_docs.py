@@ -39,8 +39,9 @@ def servers() -> Iterator[dict[str, Server]]:
 
 @pytest.mark.parametrize("page", [*filter(examples, PAGES)], ids=lambda page: page.name)
 def test_the_examples_run(
-    page: Path, servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+    page: Path, servers: dict[str, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     if page.name in NEEDED:
         pytest.importorskip(NEEDED[page.name])
     if page.name == "credentials.rst":
@@ -77,6 +78,7 @@ def test_the_tests_of_a_page_pass(tmp_path: Path) -> None:
 def test_the_pages_with_examples() -> None:
     assert {page.name for page in PAGES if examples(page)} == {
         "README.rst",
+        "asyncio.rst",
         "credentials.rst",
         "existing_code.rst",
         "other_ways.rst",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import runpy
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -17,13 +16,13 @@ import requests
 from polling_adapter import Poller, PollingPolicy, PollingSession
 
 from ..server import DONE, RESET, Reply, Seen, Server, again, poll
-
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "asyncio_jobs.py"
+from ..test_docs import TOP, examples
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
-result_of: Callable[[Poller], Awaitable[requests.Response]]
-result_of = runpy.run_path(str(EXAMPLE))["result_of"]
+documented: dict[str, Any] = {}
+exec(examples(TOP / "docs" / "asyncio.rst")[0], documented)  # noqa: S102
+result_of: Callable[[Poller], Awaitable[requests.Response]] = documented["result_of"]
 
 
 def test_it_waits_as_the_server_asks(server: Server) -> None:
