@@ -179,7 +179,7 @@ POST   /lro/retryerror/postasync/retry/succeeded                           500
 # Its result is the operation itself, which only the description of that service says.
 NOT_TOLD = "/lro/LROPostDoubleHeadersFinalAzureHeaderGet"
 
-POLICY = PollingPolicy(jitter=0, min_wait=0.02, backoff_factor=0.04, total_timeout=20)
+POLICY = PollingPolicy(jitter=0, min_wait=0.01, backoff_factor=0.02, total_timeout=20)
 AZURE = POLICY.replace(pending=any_of(operation, *VALUES))
 # What the server expects of a client that has an identifier for each request.
 HEADERS = {"x-ms-client-request-id": "9C4D50EE-2D56-4CD3-8152-34347DC9F2B0"}

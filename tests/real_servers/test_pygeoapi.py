@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,10 +56,8 @@ def pygeoapi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     with relay() as server:
         port = server.upstream
         configuration.write_text(CONFIGURATION.format(port=port, url=server.url, folder=folder))
+        document.write_text("{openapi: 3.0.2, info: {title: x, version: x}, paths: {}}")
         env = {"PYGEOAPI_CONFIG": str(configuration), "PYGEOAPI_OPENAPI": str(document)}
-        generate = ("openapi", "generate", str(configuration), "--output-file", str(document))
-        command = (str(Path(sys.executable).with_name("pygeoapi")), *generate)
-        subprocess.run(command, env={**os.environ, **env}, check=True, capture_output=True)
         serve = ("flask", "--app", "pygeoapi.flask_app:APP", "run", "--port", str(port))
         log = folder / "log"
         with running(sys.executable, "-m", *serve, log=log, port=port, **env):
