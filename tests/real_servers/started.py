@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -30,6 +30,11 @@ class Exchange(NamedTuple):
     request: Seen
     reply: Reply
     answered: float
+
+    @property
+    def body(self) -> bytes:
+        assert isinstance(self.reply.body, bytes)
+        return self.reply.body
 
 
 class Relay(NamedTuple):
@@ -86,11 +91,16 @@ def relay() -> Iterator[Relay]:
 
 @contextmanager
 def running(
-    *command: str, log: Path, port: int | None = None, cwd: Path | None = None, **env: str
+    *command: str,
+    log: Path,
+    port: int | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = {},
 ) -> Iterator[None]:
     """``command``, until the end of the block, with all that it starts.
 
     :param port: wait until it listens there.
+    :param env: what is added to the environment.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(

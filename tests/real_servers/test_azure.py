@@ -32,7 +32,7 @@ def operation(response: requests.Response) -> str | Result | None:
     """Where ``Azure-AsyncOperation`` says. Where the result is then goes along as the fragment of
     that address, which no server sees: this function remembers nothing."""
     where = response.headers.get("Azure-AsyncOperation")
-    method = response.request.method
+    method = response.request.method or ""
     if method == "GET":
         result = urldefrag(response.url).fragment
         if result and field(response, "status") == "succeeded":
@@ -54,7 +54,7 @@ def field(response: requests.Response, *names: str) -> str | None:
             found = found[name]
     except (ValueError, LookupError, TypeError):
         return None
-    return found.lower()
+    return str(found).lower()
 
 
 class Route(NamedTuple):
@@ -195,7 +195,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
         port = server.upstream
         options = ("--port", str(port), "--coverageDirectory", str(folder))
         log, env = folder / "log", {"NODE_OPTIONS": f'--require="{loopback}"'}
-        with running(command, *options, log=log, port=port, cwd=folder, **env):
+        with running(command, *options, log=log, port=port, cwd=folder, env=env):
             yield server
 
 

@@ -42,8 +42,8 @@ def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
         bind = ("--address=127.0.0.1", f"--port={server.upstream}")
         serve = ("flower", *bind, f"--basic-auth={':'.join(ALICE)}")
         with (
-            running(*celery, *worker, log=folder / "worker", **env),
-            running(*celery, *serve, log=folder / "flower", port=server.upstream, **env),
+            running(*celery, *worker, log=folder / "worker", env=env),
+            running(*celery, *serve, log=folder / "flower", port=server.upstream, env=env),
         ):
             wait_for("ready.", folder / "worker")
             yield server
@@ -73,7 +73,7 @@ def test_tasks_that_are_done_at_once(server: Relay, ask: Way) -> None:
     for _ in range(10):
         response = ask(POLICY, "POST", url, json=task, auth=ALICE)
         assert response.json()["result"] == 42
-    first = [one.reply.body for one in server.exchanges if one.request.method == "POST"]
+    first = [one.body for one in server.exchanges if one.request.method == "POST"]
     done = sum(b"SUCCESS" in body for body in first)
     print(f"flower: of {len(first)} first answers, {done} say SUCCESS, and none has the result")
     assert len(first) == 10

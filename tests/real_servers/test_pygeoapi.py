@@ -60,7 +60,7 @@ def pygeoapi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
         env = {"PYGEOAPI_CONFIG": str(configuration), "PYGEOAPI_OPENAPI": str(document)}
         serve = ("flask", "--app", "pygeoapi.flask_app:APP", "run", "--port", str(port))
         log = folder / "log"
-        with running(sys.executable, "-m", *serve, log=log, port=port, **env):
+        with running(sys.executable, "-m", *serve, log=log, port=port, env=env):
             yield server
 
 
