@@ -238,7 +238,7 @@ class _Workers:
 
     def _put_back(self, poller: Poller) -> None:
         job = poller._call.job
-        at = self._clock.monotonic() + poller.wait_seconds
+        at = self._clock.monotonic() + poller._due_in()
         with self._lock:
             heapq.heappush(self._agenda, _Entry(at, next(self._serial), poller, job))
 

@@ -14,15 +14,22 @@ from requests.hooks import dispatch_hook
 from urllib3.exceptions import EmptyPoolError
 
 from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
-from ._call.body import unread
 from ._call.call import Call, Next
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
-from ._call.meaning import redirect_of
-from ._call.next_request import Repetition, next_request, repeats, repetition, stays_here
+from ._call.meaning import redirect_of, shown_as_redirect
+from ._call.next_request import (
+    Repetition,
+    next_request,
+    repeats,
+    repetition,
+    stays_here,
+    unreadable,
+)
 from ._call.pools import wait_within_calls
+from ._call.read_ahead import unread
 from ._call.retries import sending, within_call
 from ._rules.address import printable
 from .policy import PollingPolicy
@@ -175,7 +182,8 @@ class _Chain:
         response = self._asked(Next(request, None, None))
         while (upcoming := self._next_poll(response, sent, follows)) is not None:
             if has_hooks(request):
-                response = dispatch_hook("response", request.hooks, response, **self._options)
+                with shown_as_redirect(response):
+                    response = dispatch_hook("response", request.hooks, response, **self._options)
                 # They may have changed what is copied, or brought another answer.
                 upcoming = self._next_poll(response, sent, follows)
                 if upcoming is None:
@@ -186,15 +194,16 @@ class _Chain:
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        if sent is not request:
+        if sent is not request and (follows or response.is_redirect):
             # What requests does next is of the request that was answered: what its URL means for
-            # a cookie, whether there is still a body, which headers a redirect keeps.
+            # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
+            # own request stays as it is, to be sent again: it is followed where it is pending.
             _become(request, sent)
-            response.request = request
+            response.request = sent = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
         elif response.status_code in _CHALLENGES and has_hooks(request):
-            hand_to_hooks(response, request, call)
+            hand_to_hooks(response, sent, call)
         call.tell(response)
         return response
 
@@ -230,8 +239,11 @@ class _Chain:
             self._cookies.hand_to_session(response, call.clock.time())
         try:
             upcoming = next_request(redirect, request, self._options["proxies"])
-        except (ValueError, requests.RequestException):  # the session raises what is wrong with it
-            return None
+        except (ValueError, requests.RequestException) as error:
+            if is_redirect or not isinstance(error, ValueError):
+                return None  # the session raises what is wrong with it
+            call.release(response)
+            raise unreadable(error, request, redirect) from error
         if upcoming is None or (is_redirect and upcoming.method != request.method):
             return None
         if not stays_here(upcoming, request):

@@ -73,7 +73,7 @@ class Poller:
         kwargs: dict[str, Any],
     ) -> Poller:
         poller = cls.submitted(session, policy, method, url, kwargs)
-        poller._call.run(poller.poll)
+        poller._call.step(poller.poll)
         if isinstance(poller._outcome, Exception) and not poller._is_begun():
             raise poller._forget_outcome()
         return poller
@@ -162,11 +162,11 @@ class Poller:
 
     @property
     def wait_seconds(self) -> float:
-        """Seconds until the next request may be sent; 0.0 when it is due or none is left."""
-        if self.done():
-            return 0.0
-        due = self._call.job.due
-        return 0.0 if due is None else max(0.0, due.at - self._call.clock.monotonic())
+        """Seconds until the next request may be sent; 0.0 when it is due or none is left. While
+        another thread sends it, the time to look again in."""
+        wait = self._due_in()
+        is_asked = not self.done() and self._turn_held() is not None
+        return max(wait, _LOOK_AGAIN) if is_asked else wait
 
     def result(self, timeout: float | None = None) -> requests.Response:
         """Wait and poll until the job is done.
@@ -264,11 +264,16 @@ class Poller:
         elif self._outcome is not None:
             state = f"done, {self._outcome!r}"
         else:
-            state = f"due in {self.wait_seconds:.3f} s"
+            state = f"due in {self._due_in():.3f} s"
         return f"<Poller {printable(self.url)}, {self.polls} polls, {state}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Poller is not pickled: take its continuation_token(), and resume() that")
+
+    def _due_in(self) -> float:
+        """Seconds."""
+        due = None if self.done() else self._call.job.due
+        return 0.0 if due is None else max(0.0, due.at - self._call.clock.monotonic())
 
     def _take_turn(self, served: object = None, until: float | None = None) -> bool:
         """As :meth:`poll`.
@@ -285,7 +290,7 @@ class Poller:
                 if self._turn_held() is not turn:
                     return False
                 job = self._call.job
-                if not self.done() and (self.wait_seconds == 0 or job is served):
+                if not self.done() and (self._due_in() == 0 or job is served):
                     if until is not None:
                         until = max(until, self.policy.clock.monotonic() + _A_MOMENT)
                     self._call.until = until
@@ -329,7 +334,7 @@ class Poller:
         clock = self.policy.clock
         until = None if timeout is None else clock.monotonic() + timeout
         while not self.done():
-            job, wait = self._call.job, self.wait_seconds
+            job, wait = self._call.job, self._due_in()
             left = math.inf if until is None else max(0.0, until - clock.monotonic())
             sleep_unless(woken, min(wait, left), clock)
             sends = wait <= left and self._take_turn(job, until)
@@ -347,13 +352,13 @@ class Poller:
 
     def _is_begun(self) -> bool:
         """Whether there is anything to ask for: something was answered, or a limit is reached."""
-        return self._call.job.response is not None or isinstance(self._outcome, PollingError)
+        return self._call.current().response is not None or isinstance(self._outcome, PollingError)
 
     def _step(self) -> None:
         """Send one request, and see what comes of it."""
         call = self._call
         try:
-            response = call.run(self._next, call)
+            response = call.step(self._next, call)
             if response is not None:
                 self._outcome = response
                 call.tell(response)
@@ -412,7 +417,7 @@ class Poller:
         """A job that cannot go on within its limits ends at once."""
         call = self._call
         try:
-            call.run(call.pause, Next(first, due, None))  # type: ignore[arg-type]
+            call.step(call.pause, Next(first, due, None))  # type: ignore[arg-type]
         except PollingError as error:
             self._outcome = without_frames(error)
 
@@ -420,7 +425,7 @@ class Poller:
         token = self._call.token()
         raise PollingTimeout(
             f"no result within timeout={timeout} s: {printable(self.url)} is due in "
-            f"{self.wait_seconds:.3f} s, after {self.polls} polls; the job goes on, ask again",
+            f"{self._due_in():.3f} s, after {self.polls} polls; the job goes on, ask again",
             url=self.url,
             polls=self.polls,
             elapsed=self._call.elapsed,

@@ -13,7 +13,7 @@ from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from ._call.call import Call, Next
 from ._call.choice import carrying, checked, chosen, take_choice
 from ._call.exchange import until_answered
-from ._call.following import Following
+from ._call.following import Following, leads_on
 from ._call.handed_out import HandedOut, hand_to_caller
 from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
 from ._call.meaning import redirect_of
@@ -145,7 +145,7 @@ class PollingMixin(_Base):
             following: Following = owner.following or self._following(options)
             stock = partial(self._stock_peek, owner, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
-        if not self.get_redirect_target(redirect_of(resp)):
+        if not leads_on(self, owner, redirect_of(resp)):
             return _nothing()
         options["timeout"] = owner.exchange.timeout  # the caller's, not what was left of the call
         owner.exchange.is_followed = True

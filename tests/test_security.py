@@ -26,7 +26,7 @@ from polling_adapter import (
     RetryAfterTooLong,
     TooManyPolls,
 )
-from polling_adapter._call.body import BODY_LIMIT
+from polling_adapter._call.read_ahead import BODY_LIMIT
 
 from .conftest import Open
 from .fake_clock import FakeClock

@@ -29,9 +29,9 @@ from ..exceptions import (
     WorkFailed,
 )
 from ..policy import PollingPolicy, Wait
-from .body import release
-from .hooks import Hook, OwnedHooks, owned, owner_of
-from .meaning import find_meaning, meaning_of, redirect_of
+from .body import drop, release
+from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
+from .meaning import find_meaning, is_known, meaning_of, presume, redirect_of
 from .next_request import next_request
 from .timeout import is_timeout, within
 
@@ -143,6 +143,7 @@ class Call:
 
     __slots__ = (
         "_hooks",
+        "_ready",
         "_told",
         "arrived",
         "clock",
@@ -173,19 +174,30 @@ class Call:
         self.following: Any = None  # what a session follows its redirects with
         self.until: float | None = None  # the instant at which whoever asks has no more time
         self._hooks: OwnedHooks | None = None  # of all its requests
+        self._ready: OwnedHooks | None = None  # of the one that was made ready last
         self._told = False  # of a long wait
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
         """Call ``function``, which is all of this call: its error says where the job is."""
+        try:
+            return self.step(function, *args)
+        except BaseException:
+            if self.arrived is not None and not self.arrived._content_consumed:
+                drop(self.arrived)
+            raise
+
+    def step(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Call ``function``: an error says where the job is, which may go on."""
         try:
             return at_work(self.clock, function, *args)
         except BaseException as error:
             self.complete(error)
             raise
         finally:
-            if self._hooks is not None:
-                self._hooks.owner = None  # its requests are nobody's, from here on
-                self._hooks = None
+            for hooks in (self._hooks, self._ready):
+                if hooks is not None:
+                    hooks.owner = None  # its requests are nobody's, from here on
+            self._hooks = self._ready = None
 
     def begins(self) -> None:
         """Its time counts from now on."""
@@ -219,29 +231,47 @@ class Call:
         :return: what is sent in its place, where ``before_poll`` gives another.
         :raises PollingTimeout: the time is over.
         """
+        ready = request
         if self.origin is None:
             self.origin = request.url
         elif self.policy.before_poll is not None and self.job.progress.is_job:
-            request = self._made_ready(request)
+            ready = self._made_ready(request, self.policy.before_poll)
         progress, response = self.job.progress, self.job.response
         verdict = progress.overdue(self.clock.monotonic())
         if verdict is not None:
             self.job = self.job._replace(upcoming=request)
             raise self.ended(verdict)
         self.job = Job(progress, None, request, request, response)
-        return request
+        return ready
 
-    def _made_ready(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _made_ready(
+        self, request: requests.PreparedRequest, before_poll: Callable[..., Any]
+    ) -> requests.PreparedRequest:
+        """A copy of ``request``, as the caller's ``before_poll`` leaves it: nothing of that is in
+        what is sent again, follows from it, or goes elsewhere."""
         if origin(request.url) != origin(self.origin):
             return request
-        changed = self.policy.before_poll(request)  # type: ignore[misc]
+        copy = request.copy()
+        if self._hooks is not None:  # below a session of others it is nobody's, and so its hooks
+            copy = self._owned_copy(copy)
+        else:
+            copy.hooks = {**copy.hooks, "response": hooks_of(copy)}
+        changed = before_poll(copy)
         if changed is None:
-            return request
+            return copy
         if not isinstance(changed, requests.PreparedRequest):
             raise TypeError(
                 f"before_poll returned {changed!r}: it may return a PreparedRequest, or None"
             )
-        return changed if owner_of(changed) is owner_of(request) else self.owns(changed)
+        is_owned = self._hooks is None or owner_of(changed) is self
+        return changed if is_owned else self._owned_copy(changed)
+
+    def _owned_copy(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        before = self._ready
+        copy, self._ready = owned(request, self)
+        if before is not None:
+            before.owner = None
+        return copy
 
     def is_sent(self) -> None:
         """From here on, until it is answered, nobody knows what becomes of the request."""
@@ -266,16 +296,18 @@ class Call:
         )
         return self.job.progress.answered(answer, self.policy, clock.monotonic(), clock.time())
 
-    def find_meaning(self, response: requests.Response) -> None:
+    def find_meaning(self, response: requests.Response) -> bool:
         """Ask the policy what ``response``, which has just arrived, means.
 
+        :return: False where it cannot be read to its end, and nobody knows.
         :raises Exception: what a function of the caller's raises.
         """
         policy = self.policy
-        if policy.pending is not None or policy.retry_after is not None:
-            self.arrived = response
-            wall, is_result = self.clock.time(), self.job.progress.is_result
-            find_meaning(response, policy, wall, self._is_out_of_time, is_result)
+        if policy.pending is None and policy.retry_after is None:
+            return True
+        self.arrived = response
+        wall, is_result = self.clock.time(), self.job.progress.is_result
+        return find_meaning(response, policy, wall, self._is_out_of_time, is_result)
 
     def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
         """``response`` is the answer to the request, and what follows from it is ``due``."""
@@ -288,6 +320,8 @@ class Call:
 
     def settle(self) -> None:
         """An answer that has arrived counts, although something has interrupted what saw to it."""
+        if self.arrived is not None and not is_known(self.arrived):
+            self.find_meaning(self.arrived)
         self.job = self.current()
         self.arrived = None
 
@@ -295,6 +329,8 @@ class Call:
         """Where the call stands, an answer included that has just arrived."""
         if self.arrived is None:
             return self.job
+        if not self.job.progress.is_result:
+            presume(self.arrived, self.policy)
         progress, verdict = self.verdict(self.arrived)
         return self._answered(self.arrived, progress, verdict if isinstance(verdict, Due) else None)
 

@@ -12,10 +12,12 @@ from requests.utils import rewind_body
 
 from .._rules.address import printable
 from .._rules.progress import Due, GiveUp
-from ..exceptions import PollingError
-from .body import drop, unread
+from ..exceptions import PollingError, WorkFailed
+from .body import drop, let_go
 from .call import AsBefore, Call, Next
 from .hooks import Hook, has_hooks, owner_of
+from .meaning import shown_as_redirect
+from .read_ahead import unread
 from .timeout import leave_to_caller
 
 logger = logging.getLogger("polling_adapter")
@@ -99,17 +101,24 @@ class Exchange:
     def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
         """The hooks that see an answer: none of the caller's where it is asked again."""
         yield self.judge
+        for hook in callers:
+            if self.again is not None or self.answer is None:
+                return
+            self._facts = _facts(self.answer)
+            with shown_as_redirect(self.answer):
+                yield hook
+            yield self._look_again
         if self.again is None:
-            if callers:
-                self._facts = _facts(self.answer)
-                yield from callers
             yield self._after
+
+    def _look_again(self, response: requests.Response, **_: Any) -> None:
+        """A hook may have changed the answer, or brought another one."""
+        if response is not self.answer or _facts(response) != self._facts:
+            self._judge_anew(response)
 
     def _after(self, response: requests.Response, **_: Any) -> None:
         """Before requests reads the body of a poll, which may be without end."""
         call = self._call
-        if response is not self.answer or (self._facts and _facts(response) != self._facts):
-            self._judge_anew(response)
         if call.passes_by:
             call.release(response)
         elif self.again is None and self._is_to_be_whole(response):
@@ -122,13 +131,13 @@ class Exchange:
         """
         if self.is_followed or response is self.answer:
             return
+        if self.answer is not None and isinstance(response.request, requests.PreparedRequest):
+            # A class above asks by itself again, with another credential for one.
+            self._call.job = self._call.job._replace(request=response.request)
         self.answer, self.again = response, None
         call = self._call
-        try:
-            call.find_meaning(response)
-        except BaseException:
-            call.release(response)
-            raise
+        if not self._is_understood(response):
+            return
         progress, verdict = call.verdict(response)
         if verdict is None and self._is_to_be_whole(response):
             call.arrived = None  # not yet
@@ -142,6 +151,21 @@ class Exchange:
             self._ask_again(due, response)
         elif due is None and not self._reads:
             leave_to_caller(response, self.timeout)
+
+    def _is_understood(self, response: requests.Response) -> bool:
+        """Ask the policy what ``response`` means; False where it was cut short, and is asked for
+        again."""
+        try:
+            return self._call.find_meaning(response) or self._is_whole(response)
+        except WorkFailed:
+            self._call.release(response)  # it has the server's own words
+            raise
+        except Exception:
+            drop(response)
+            raise
+        except BaseException:  # a poller goes on with it
+            let_go(response)
+            raise
 
     def _judge_anew(self, response: requests.Response) -> None:
         """A hook has changed the answer, or brought another one."""
@@ -248,10 +272,8 @@ class Exchange:
         self.again = Next(request, due, response)
 
 
-def _facts(response: requests.Response | None) -> object:
+def _facts(response: requests.Response) -> object:
     """What a response is judged by."""
-    if response is None:
-        return None
     headers = response.headers
     return response.status_code, headers.get("Location"), headers.get("Retry-After")
 

@@ -12,12 +12,12 @@ from typing import Any
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
-from .._rules.address import origin, printable
+from .._rules.address import origin
 from .call import Call, Next
 from .exchange import attempt, until_answered
 from .hooks import owner_of
 from .meaning import redirect_of
-from .next_request import Repetition, repeats, repetition
+from .next_request import Repetition, repeats, repetition, unreadable
 
 #: Of polls in a row, so many are kept in ``response.history``, the newest: it stays bounded.
 HISTORY_POLLS = 30
@@ -111,12 +111,15 @@ class Following:
         session, due = self._session, call.job.due
         redirect = redirect_of(response)
         counts = due is None and redirect is response
-        if not self._leads_on(call, redirect):
+        if not leads_on(session, call, redirect):
             return None
+        if call.passes_by:
+            call.release(response)
         if counts:
             self._check_redirects(call, response)
         upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
-        if upcoming is None or owner_of(upcoming) is not call:
+        changed = call.policy.before_poll is not None  # what that has done is for one request only
+        if upcoming is None or owner_of(upcoming) is not call or changed:
             options = self._options()
             upcoming = next(
                 session.resolve_redirects(redirect, request, yield_requests=True, **options)
@@ -141,7 +144,7 @@ class Following:
     ) -> Iterator[Any]:
         """The request that ``stock``, requests' own code, makes of a redirect."""
         redirect = redirect_of(response)
-        if not self._leads_on(call, redirect):
+        if not leads_on(self._session, call, redirect):
             return iter(())
         if call.passes_by:
             call.release(response)  # within bounds, before requests reads all of it
@@ -152,7 +155,7 @@ class Following:
         except ValueError as error:
             if isinstance(error, requests.RequestException) or not call.is_job:
                 raise
-            raise _unreadable(error, call, response) from error
+            raise unreadable(error, call.sent, response) from error
         self._repetition = repetition(redirect, request, upcoming)
         return iter((upcoming,))
 
@@ -181,14 +184,6 @@ class Following:
     def _before(self, response: requests.Response) -> list[requests.Response]:
         return [one for one in (*self._passed, *self._polls) if one is not response]
 
-    def _leads_on(self, call: Call, response: requests.Response) -> bool:
-        try:
-            return bool(self._session.get_redirect_target(response))
-        except ValueError as error:
-            if not call.is_job:
-                raise
-            raise _unreadable(error, call, response) from error
-
     def _check_redirects(self, call: Call, response: requests.Response) -> None:
         """requests asks this before it looks for an adapter."""
         most = self._session.max_redirects
@@ -200,13 +195,14 @@ class Following:
         raise requests.TooManyRedirects(f"Exceeded {most} redirects.", response=response)
 
 
-def _unreadable(
-    error: ValueError, call: Call, response: requests.Response
-) -> requests.RequestException:
-    """What requests cannot read is an error of requests, in the middle of a job (P8)."""
-    location = ascii(response.headers.get("Location", ""))[:80]
-    return requests.exceptions.InvalidURL(
-        f"{printable(response.url)} redirects to {location}, which cannot be read: {error}",
-        request=call.sent,
-        response=response,
-    )
+def leads_on(session: requests.Session, call: Call, response: requests.Response) -> bool:
+    """Whether ``response`` is a redirect to ``session``.
+
+    :raises requests.exceptions.InvalidURL: its Location cannot be read, in the middle of a job.
+    """
+    try:
+        return bool(session.get_redirect_target(response))
+    except ValueError as error:
+        if not call.is_job:
+            raise
+        raise unreadable(error, call.sent, response) from error

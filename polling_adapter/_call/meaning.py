@@ -7,8 +7,10 @@ stands for a 303 (RFC 9110 section 15.4.4): what requests makes of that is the n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import requests
 from requests.structures import CaseInsensitiveDict
@@ -27,11 +29,13 @@ class Meaning(NamedTuple):
     :param location: where it leads, as a Location says it; None: nowhere but where it says itself.
     :param is_result: what is there stands, whatever it is.
     :param seconds: to wait, where the answer itself names no usable time.
+    :param is_presumed: nobody has been asked yet, or has said anything.
     """
 
     location: str | None = None
     is_result: bool = False
     seconds: float | None = None
+    is_presumed: bool = False
 
 
 _PLAIN = Meaning()
@@ -40,6 +44,12 @@ _PLAIN = Meaning()
 def meaning_of(response: requests.Response) -> Meaning:
     """What the policy has made of ``response``."""
     return vars(response).get("_meaning", _PLAIN)  # type: ignore[no-any-return]
+
+
+def is_known(response: requests.Response) -> bool:
+    """Whether the policy was asked what ``response`` means, and has said it."""
+    meaning = vars(response).get("_meaning")
+    return meaning is not None and not meaning.is_presumed
 
 
 def redirect_of(response: requests.Response) -> requests.Response:
@@ -51,33 +61,63 @@ def redirect_of(response: requests.Response) -> requests.Response:
     return bodiless(response, status_code=303, headers=headers, history=[], _meaning=_PLAIN)
 
 
+@contextmanager
+def shown_as_redirect(response: requests.Response) -> Iterator[None]:
+    """In this block, ``response`` is a redirect to whoever asks it, if it stands for one: hooks of
+    requests' own (that of digest authentication) look."""
+    if redirect_of(response) is response or type(response) is not requests.Response:
+        yield
+        return
+    response.__class__ = _Redirect
+    try:
+        yield
+    finally:
+        response.__class__ = requests.Response
+
+
+class _Redirect(requests.Response):
+    is_redirect = True
+
+
+def presume(response: requests.Response, policy: PollingPolicy) -> None:
+    """Until ``policy`` says what ``response`` means, whatever ends the call finds the job where the
+    answer says."""
+    if (
+        policy.pending is not None
+        and _may_be_pending(response)
+        and "_meaning" not in vars(response)
+    ):
+        asked = _as_location(response.url) if answers_a_read(response) else None
+        location = address(response) or asked
+        vars(response)["_meaning"] = Meaning(location, is_presumed=True)
+
+
 def find_meaning(
     response: requests.Response,
     policy: PollingPolicy,
     wall: float,
     out_of_time: Callable[[], bool],
     is_result: bool,
-) -> None:
+) -> bool:
     """Ask ``policy`` what ``response`` means.
 
     :param wall: seconds since the epoch.
     :param out_of_time: whether the call has no time to read any more of it.
     :param is_result: it stands, whatever it is.
+    :return: False where it cannot be read to its end, and nobody knows.
     :raises Exception: what a function of the caller's raises.
     """
-    kept = vars(response)
-    meaning = _PLAIN
+    is_known, meaning = True, _PLAIN
     if policy.pending is not None and not is_result and _may_be_pending(response):
-        # Whatever ends the call in the function of the caller's, the job is where the answer says.
-        kept["_meaning"] = Meaning(_presumed(response))
-        meaning = _pending(response, policy, out_of_time)
+        presume(response, policy)
+        found = _pending(response, policy, out_of_time)
+        named = address(response)
+        is_known = found is not None or named is not None
+        meaning = Meaning(named) if found is None else found
     if policy.retry_after is not None and _asks_to_wait(response, meaning, policy, wall):
-        kept["_meaning"] = meaning
         meaning = meaning._replace(seconds=_seconds(policy.retry_after(response)))
-    if meaning is _PLAIN:
-        kept.pop("_meaning", None)
-    else:
-        kept["_meaning"] = meaning
+    vars(response)["_meaning"] = meaning
+    return is_known
 
 
 def _may_be_pending(response: requests.Response) -> bool:
@@ -88,24 +128,30 @@ def _may_be_pending(response: requests.Response) -> bool:
 
 def _pending(
     response: requests.Response, policy: PollingPolicy, out_of_time: Callable[[], bool]
-) -> Meaning:
+) -> Meaning | None:
+    """What the policy's ``pending`` says; None: its body cannot be read to its end."""
     view, said = View(response, out_of_time), None
     try:
         said = policy.pending(view)  # type: ignore[misc]
-    except WorkFailed as failure:
-        vars(response).pop("_meaning", None)
-        failure.response = response
-        raise
-    except Exception:
-        if not view.is_cut:
+    except requests.RequestException as error:
+        if error.response is view:
+            error.response = response
+        if isinstance(error, WorkFailed):
+            vars(response)["_meaning"] = _PLAIN
+        if not (view.is_long or view.is_cut):
             raise
-    if view.is_cut or said is None or said is False:
+    except Exception:
+        if not (view.is_long or view.is_cut):
+            raise
+    if view.is_cut:
+        return None
+    if view.is_long or said is None or said is False:
         return _PLAIN
     if said is True:
         return Meaning(address(response) or _as_location(response.url))
     if isinstance(said, Result):
         return Meaning(_as_location(said.url), is_result=True)
-    if isinstance(said, str):
+    if isinstance(said, str) and said:
         return Meaning(_as_location(said))
     raise TypeError(
         f"pending={policy.pending!r} returned {said!r}: it may return True, False, None, a URL, or "
@@ -113,15 +159,9 @@ def _pending(
     )
 
 
-def _presumed(response: requests.Response) -> str | None:
-    """Where to go on if nobody has said anything else."""
-    asked = _as_location(response.url) if answers_a_read(response) else None
-    return address(response) or asked
-
-
 def _as_location(url: str) -> str:
     """``url`` as http.client gives a Location: requests takes its bytes for UTF-8."""
-    return url.encode().decode("latin-1")
+    return url.encode(errors="surrogatepass").decode("latin-1")
 
 
 def _asks_to_wait(
@@ -133,10 +173,11 @@ def _asks_to_wait(
     return (asks or status in policy.retry_statuses) and retry_after(headers, wall) is None
 
 
-def _seconds(named: object) -> float | None:
+def _seconds(named: Any) -> float | None:
     """``named``, which the policy's ``retry_after`` has returned."""
     if named is None:
         return None
-    if isinstance(named, bool) or not isinstance(named, (int, float)) or not math.isfinite(named):
+    is_number = isinstance(named, (int, float)) and not isinstance(named, bool)
+    if not is_number or not -math.inf < named <= sys.float_info.max:
         raise TypeError(f"retry_after returned {named!r}: it may return seconds, or None")
     return max(0.0, float(named))

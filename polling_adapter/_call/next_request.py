@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import requests
 from requests.sessions import SessionRedirectMixin
 
-from .._rules.address import origin
+from .._rules.address import origin, printable
 
 # What requests decides of the next request in methods that a session's class may override
 _DECISIONS = (
@@ -53,6 +53,18 @@ def bodiless(response: requests.Response, **changes: Any) -> requests.Response:
     cookies = getattr(response.raw, "_original_response", None)
     twin.raw = SimpleNamespace(_original_response=cookies, release_conn=lambda: None)
     return twin
+
+
+def unreadable(
+    error: ValueError, request: requests.PreparedRequest, response: requests.Response
+) -> requests.RequestException:
+    """What requests cannot read is an error of requests, in the middle of a job (P8)."""
+    location = ascii(response.headers.get("Location", ""))[:80]
+    return requests.exceptions.InvalidURL(
+        f"{printable(response.url)} redirects to {location}, which cannot be read: {error}",
+        request=request,
+        response=response,
+    )
 
 
 def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:

@@ -203,3 +203,38 @@ def test_a_time_that_is_named_counts_against_the_limits(server: Server, connect:
         session.get(server.url)
     assert getattr(caught.value, "seconds", None) == 50_000
     assert time.monotonic() - began < 5
+
+
+def test_what_it_does_is_for_one_request_only(
+    server: Server, elsewhere: Server, connect: Open
+) -> None:
+    """Not for the next, nor for the same again, nor for another origin, nor for a token."""
+    server.script(poll("/a"), poll("/a"), Reply(502), again("0"), poll(f"{elsewhere.url}/b"), DONE)
+    numbers = iter(range(1, 9))
+
+    def signed(request: requests.PreparedRequest) -> None:
+        request.headers["X-Signature"] = request.headers.get("X-Signature", "") + "x"
+        request.prepare_url(request.url, {"n": next(numbers)})
+        request.register_hook("response", lambda response, **_: response)
+
+    with connect(POLICY.replace(before_poll=signed)) as session:
+        response = session.get(server.url)
+    assert [seen.headers.get("X-Signature") for seen in server.seen] == [None, *"xxxx"]
+    assert server.asked[1:] == [f"GET /a?n={n}" for n in range(1, 5)]
+    assert "X-Signature" not in elsewhere.seen[0].headers
+    assert elsewhere.asked == ["GET /b"]
+    assert len(response.request.hooks["response"]) == 0
+
+
+def test_P3_hooks_that_it_registers_do_not_pile_up(server: Server, connect: Open) -> None:
+    server.script(*[poll("/w")] * 60, DONE)
+    sent = []
+    digest = requests.auth.HTTPDigestAuth("u", "p")
+
+    def with_digest(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        sent.append(digest(request))
+        return sent[-1]
+
+    with connect(POLICY.replace(before_poll=with_digest)) as session:
+        session.get(server.url)
+    assert {len(request.hooks["response"]) for request in sent} == {2}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import logging
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
+import responses as responses_of_others
 
 from polling_adapter import (
     Poller,
     PollingAdapter,
     PollingPolicy,
     PollingSession,
+    PollingTimeout,
     WorkFailed,
     continuation_token,
 )
@@ -24,7 +28,7 @@ from polling_adapter.pending import Result, accepted, any_of, created, json_fiel
 
 from ..conftest import Open, mounted_adapter, polling_session
 from ..fake_clock import FakeClock
-from ..server import DONE, RESET, Reply, Server, again, poll, serving
+from ..server import DONE, RESET, Reply, Seen, Server, again, poll, serving
 from .ways import WAYS, Way, by_tokens
 
 POLICY = PollingPolicy(jitter=0, min_wait=0, backoff_factor=0.001, pending=accepted)
@@ -270,12 +274,8 @@ def test_an_address_that_cannot_be_read(server: Server, connect: Open) -> None:
     server.script(not_yet("/w"), not_yet())
     addresses = iter([True, "http://["])
     policy = POLICY.replace(pending=lambda _: next(addresses))
-    with connect(policy) as session:
-        if type(session) is requests.Session:  # handed out, as it leads nowhere
-            assert session.post(server.url).status_code == 202
-            return
-        with pytest.raises(requests.exceptions.InvalidURL) as caught:
-            session.post(server.url)
+    with connect(policy) as session, pytest.raises(requests.exceptions.InvalidURL) as caught:
+        session.post(server.url)
     assert continuation_token(caught.value)
 
 
@@ -474,3 +474,212 @@ def test_a_poller_says_what_comes_next(server: Server) -> None:
         poller: Poller = session.begin("POST", server.url)
     assert (poller.url, poller.done()) == (f"{server.url}/w", False)
     assert 8 < poller.wait_seconds <= 9
+
+
+def drips(parts: list[bytes], seconds: float) -> Callable[[], Iterator[bytes]]:
+    def body() -> Iterator[bytes]:
+        for part in parts:
+            time.sleep(seconds)
+            yield part
+
+    return body
+
+
+RUNNING = json_field("status", "running")
+
+
+def test_a_pending_answer_that_is_late_is_no_result(server: Server, connect: Open) -> None:
+    """Its end comes when no time is left."""
+    server.script(Reply(200, {}, drips([b'{"status": ', b'"running"}', b" " * 9, b" "], 0.3)))
+    policy = POLICY.replace(pending=RUNNING, total_timeout=0.5)
+    began = time.monotonic()
+    with connect(policy) as session, pytest.raises(requests.RequestException) as caught:
+        session.get(server.url)
+    assert time.monotonic() - began < 5
+    server.script(not_yet("/w"), Reply(200, {}, drips([b'{"status": ', b'"running"}'], 0.4)), DONE)
+    pending = any_of(accepted, RUNNING)
+    policy = POLICY.replace(pending=pending, total_timeout=0.5)
+    with connect(policy) as session, pytest.raises(PollingTimeout) as caught:
+        session.get(server.url)
+    with PollingSession(policy=POLICY.replace(pending=pending)) as other:
+        assert other.resume(continuation_token(caught.value) or "").result().content == b"done"
+
+
+def test_a_whole_answer_that_comes_at_the_last_moment_counts(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(Reply(303, {"Location": "/w", "Retry-After": "10"}), said("running"))
+    policy = POLICY.replace(pending=RUNNING, total_timeout=10, clock=clock)
+    with connect(policy) as session, pytest.raises(PollingTimeout):
+        session.get(server.url)
+
+
+def test_P9_the_callers_request_is_not_changed(server: Server, connect: Open) -> None:
+    numbers = itertools.count(1)
+    server.answer = lambda seen: not_yet(f"/{next(numbers)}") if seen.method == "POST" else DONE
+    request = requests.Request("POST", server.url, data=b"body").prepare()
+    with connect(POLICY) as session:
+        for _ in range(2):
+            response = session.send(request)
+            assert (response.request.method, response.content) == ("GET", b"done")
+            assert (request.method, request.body) == ("POST", b"body")
+    assert server.asked == ["POST /", "GET /1", "POST /", "GET /2"]
+
+
+@pytest.mark.parametrize("reply", [Reply(502), RESET, Reply(500)])
+def test_P6_a_result_that_is_named_at_once_is_survived_for(
+    server: Server, ask: Way, reply: Reply
+) -> None:
+    server.script(said("done"), reply, reply, DONE)
+    policy = POLICY.replace(pending=json_field("status", "running", then="/result"))
+    assert ask(policy, "POST", server.url).content == b"done"
+    assert server.asked == ["POST /", *["GET /result"] * 3]
+
+
+def test_P6_an_answer_that_is_no_result_where_it_was_named(server: Server, connect: Open) -> None:
+    server.script(said("done"), Reply(404))
+    policy = POLICY.replace(pending=json_field("status", "running", then="/result"))
+    with connect(policy) as session:
+        assert continuation_token(session.post(server.url))
+
+
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_P6_an_interruption_does_not_wait_for_the_body(
+    server: Server, connect: Open, stream: bool
+) -> None:
+    server.script(Reply(202, {"Location": "/w"}, drips([b"x"] * 50, 0.2)), DONE)
+
+    def pending(_: requests.Response) -> bool:
+        raise Interrupted
+
+    began = time.monotonic()
+    with connect(POLICY.replace(pending=pending)) as session, pytest.raises(Interrupted) as caught:
+        session.post(server.url, stream=stream)
+    assert time.monotonic() - began < 5
+    with PollingSession(policy=POLICY) as other:
+        assert other.resume(continuation_token(caught.value) or "").result().content == b"done"
+
+
+@pytest.mark.parametrize("first", ["running", "done"])
+def test_P6_a_poller_asks_again_what_an_answer_means(server: Server, first: str) -> None:
+    """It has the answer, and no other request can bring it again."""
+    server.script(said(first, id=1), said("done"), Reply(404))
+    asked = []
+    known = json_field("status", "running", url="/jobs/{id}")
+
+    def pending(response: requests.Response) -> Any:
+        asked.append(1)
+        said = known(response)
+        if len(asked) == 1:
+            raise Interrupted
+        return said
+
+    with PollingSession(policy=POLICY.replace(pending=pending)) as session:
+        poller = session.submit("POST", server.url)
+        with pytest.raises(Interrupted):
+            poller.result()
+        assert poller.result().json()["status"] == "done"
+    assert server.asked == ["POST /", "GET /jobs/1"][: 2 if first == "running" else 1]
+
+
+def test_P7_digest_authentication(server: Server, connect: Open) -> None:
+    """Each request is challenged; requests' own handler counts anew after a redirect."""
+    replies = iter([not_yet("/w"), not_yet(), not_yet(), DONE])
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+
+    def answer(seen: Seen) -> Reply:
+        return next(replies) if "Authorization" in seen.headers else Reply(401, challenge)
+
+    server.answer = answer
+    with connect(POLICY) as session:
+        response = session.post(server.url, auth=requests.auth.HTTPDigestAuth("u", "p"))
+    assert response.content == b"done"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_P6_a_poll_that_is_cut_short_while_it_is_looked_at(
+    server: Server, connect: Open, stream: bool, chunked: bool
+) -> None:
+    half = b'{"status": "runn'
+
+    def cut() -> Iterator[bytes]:
+        yield half
+        raise OSError
+
+    reply = Reply(200, {}, cut) if chunked else Reply(200, {"Content-Length": "30"}, half)
+    last = reply._replace(headers={**reply.headers, "Connection": "close"})
+    server.script(not_yet("/w"), last, last, said("done"))
+    pending = any_of(accepted, lambda response: response.json()["status"] == "running")
+    with connect(POLICY.replace(pending=pending)) as session:
+        assert session.post(server.url, stream=stream).json() == {"status": "done"}
+    assert len(server.seen) == 4
+
+
+def test_P6_the_address_counts_though_the_body_is_cut_short(server: Server, ask: Way) -> None:
+    def cut() -> Iterator[bytes]:
+        yield b"{"
+        raise OSError
+
+    server.script(Reply(202, {"Location": "/w", "Retry-After": "0"}, cut), DONE)
+    assert ask(POLICY.replace(pending=any_of(RUNNING, accepted)), "POST", server.url).text == "done"
+
+
+def test_P8_an_address_that_is_no_text(server: Server, connect: Open) -> None:
+    server.script(Reply(200, {}, rb'{"status": "running", "href": "\ud800"}'))
+    policy = POLICY.replace(pending=json_field("status", "running", url="{href}"))
+    with connect(policy) as session, pytest.raises(requests.exceptions.InvalidURL):
+        session.get(server.url)
+
+
+def test_the_connection_of_an_empty_chunked_answer_is_kept(server: Server, connect: Open) -> None:
+    server.script(Reply(200, {}, lambda: iter(())))
+    with connect(POLICY.replace(pending=lambda r: r.text == "x")) as session:
+        for _ in range(3):
+            assert session.get(server.url).content == b""
+    assert server.connections == 1
+
+
+def test_a_class_above_that_asks_again_with_another_credential(server: Server) -> None:
+    class Refreshing(PollingSession):
+        def request(self, method: Any, url: Any, **kwargs: Any) -> Any:
+            response = super().request(method, url, headers={"Authorization": "old"}, **kwargs)
+            if response.status_code == 401:
+                response = super().request(method, url, headers={"Authorization": "new"}, **kwargs)
+            return response
+
+    def answer(seen: Seen) -> Reply:
+        if seen.headers.get("Authorization") != "new":
+            return Reply(401)
+        return poll("/w") if seen.method == "POST" else DONE
+
+    server.answer = answer
+    with Refreshing(policy=POLICY) as session:
+        assert session.post(server.url).content == b"done"
+        assert session.begin("POST", server.url).result().content == b"done"
+
+
+@responses_of_others.activate
+def test_responses_of_a_mock_are_looked_at() -> None:
+    responses_of_others.get("http://mocked/", body="hello")
+    with PollingSession(policy=POLICY.replace(pending=lambda r: r.text == "x")) as session:
+        assert session.get("http://mocked/").text == "hello"
+        with session.get("http://mocked/", stream=True) as response:
+            assert b"".join(response.iter_content(2)) == b"hello"
+
+
+@pytest.mark.parametrize("form", ["chunked", "plain"])
+def test_what_a_cache_stores_is_whole(server: Server, form: str) -> None:
+    cachecontrol = pytest.importorskip("cachecontrol")
+    body = b"x" * 200_000
+    cached = {"Cache-Control": "max-age=60"}
+    server.script(Reply(200, cached, (lambda: iter([body])) if form == "chunked" else body))
+    with PollingSession(policy=POLICY.replace(pending=lambda r: r.text == "x")) as session:
+        session.mount("http://", cachecontrol.CacheControlAdapter())
+        for _ in range(3):
+            assert session.get(server.url).content == body
+    assert len(server.seen) == 1
