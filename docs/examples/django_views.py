@@ -1,4 +1,4 @@
-"""A view that begins a job, and one that asks once for its result. Neither ever waits."""
+"""A view that begins a job, and one that asks for its result: none waits."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from polling_adapter import PollingPolicy, PollingSession
 
 SERVICE = os.environ["SERVICE"]
 
-# No view is to hang where the service does: so long a poll may take to answer.
+# No view hangs where the service does: so long a poll may take to answer.
 service = PollingSession(PollingPolicy(poll_timeout=5))
 
 
@@ -40,8 +40,8 @@ def report(request, pk):
         job = service.resume(found.token)
         ask(found, job)
     if found.result is None:
-        seconds = math.ceil(job.wait_seconds)
-        return HttpResponse("not yet", status=202, headers={"Refresh": seconds})
+        refresh = {"Refresh": math.ceil(job.wait_seconds)}
+        return HttpResponse("not yet", status=202, headers=refresh)
     return JsonResponse(found.result)
 
 
@@ -55,4 +55,7 @@ def ask(report, job):
     report.save()
 
 
-urlpatterns = [path("reports", begin), path("reports/<int:pk>", report, name="report")]
+urlpatterns = [
+    path("reports", begin),
+    path("reports/<int:pk>", report, name="report"),
+]

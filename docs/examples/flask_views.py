@@ -1,4 +1,4 @@
-"""A view that begins a job, and one that asks once for its result. Neither ever waits."""
+"""A view that begins a job, and one that asks for its result: none waits."""
 
 import math
 import os
@@ -12,7 +12,7 @@ SERVICE = os.environ["SERVICE"]
 app = Flask(__name__)
 app.secret_key = os.environ["SECRET_KEY"]
 
-# No view is to hang where the service does: so long a poll may take to answer.
+# No view hangs where the service does: so long a poll may take to answer.
 service = PollingSession(PollingPolicy(poll_timeout=5))
 
 
@@ -31,7 +31,8 @@ def report():
 def answer(job):
     if not job.poll():
         session["job"] = job.continuation_token()
-        return "not yet", 202, {"Refresh": f"{math.ceil(job.wait_seconds)}; url=/report"}
+        seconds = math.ceil(job.wait_seconds)
+        return "not yet", 202, {"Refresh": f"{seconds}; url=/report"}
     response = job.result()
     response.raise_for_status()
     return response.json()

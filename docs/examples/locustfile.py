@@ -11,13 +11,14 @@ class PollingHttpSession(PollingMixin, HttpSession):
 
 
 class PollingUser(HttpUser):
-    """By a session: each task may have a policy of its own, begin jobs, and resume them."""
+    """By a session, whose calls may have policies of their own."""
 
     wait_time = constant(1)
 
     def __init__(self, environment):
         super().__init__(environment)
-        self.client = PollingHttpSession(self.host, environment.events.request, self)
+        event = environment.events.request
+        self.client = PollingHttpSession(self.host, event, self)
 
     @task
     def work(self):
@@ -30,7 +31,8 @@ class MountedUser(HttpUser):
     wait_time = constant(1)
 
     def on_start(self):
-        self.client.mount(self.host, PollingAdapter(policy=PollingPolicy(total_timeout=60)))
+        policy = PollingPolicy(total_timeout=60)
+        self.client.mount(self.host, PollingAdapter(policy=policy))
 
     @task
     def work(self):
