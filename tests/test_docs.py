@@ -25,9 +25,15 @@ CHANGELOG = TOP / "docs" / "changelog.rst"
 
 # What is installed for the examples of a page, besides requests.
 NEEDED = {
-    "works_with.rst": "requests_cache",
-    "progress.rst": "tqdm",
-    "credentials.rst": "requests_oauthlib",
+    "works_with.rst": (
+        "requests_cache",
+        "requests_ntlm",
+        "requests_aws4auth",
+        "google.auth",
+        "azure.core",
+    ),
+    "progress.rst": ("tqdm",),
+    "credentials.rst": ("requests_oauthlib",),
 }
 
 
@@ -42,8 +48,8 @@ def test_the_examples_run(
     page: Path, servers: dict[str, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if page.name in NEEDED:
-        pytest.importorskip(NEEDED[page.name])
+    for module in NEEDED.get(page.name, ()):
+        pytest.importorskip(module)
     if page.name == "credentials.rst":
         monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     # Long enough for an example to run out of time, where one does.
