@@ -78,7 +78,8 @@ def _completed(
             if poller is None:
                 raise PollingTimeout(
                     f"{len(workers.pending)} (of {workers.drawn}) pollers are not done within "
-                    f"timeout={timeout} s; they can be polled further"
+                    f"timeout={timeout} s; they can be polled further: "
+                    "as_completed(pollers)"
                 )
             workers.draw(pollers, max_pending)
             yield poller

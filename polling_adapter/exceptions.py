@@ -20,7 +20,7 @@ import requests
 
 class PollingError(requests.RequestException):
     """A call ended before its result was there. A job that is under way is not lost: ``url`` can
-    still be polled.
+    still be polled, and the message ends with the line of code that goes on.
 
     ``request`` is the last one sent, ``response`` the last one received (None if there was none),
     ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import requests
 
-from ._call.call import AsBefore, Call, Job, Next, may_be_sent
+from ._call.call import AsBefore, Call, Job, Next, may_be_sent, unknown
 from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.following import Following
@@ -393,8 +393,7 @@ class Poller:
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
         if not may_be_sent(call.job, upcoming):
             raise PollingError(  # something has interrupted it
-                f"{upcoming.method} {printable(upcoming.url)} was sent and not answered: it is "
-                "unknown whether the work has begun",
+                unknown(f"{upcoming.method} {printable(upcoming.url)}"),
                 url=upcoming.url,
             )
         if isinstance(upcoming, Unprepared):
@@ -425,7 +424,8 @@ class Poller:
         token = self._call.token()
         raise PollingTimeout(
             f"no result within timeout={timeout} s: {printable(self.url)} is due in "
-            f"{self._due_in():.3f} s, after {self.polls} polls; the job goes on, ask again",
+            f"{self._due_in():.3f} s, after {self.polls} polls; "
+            "the job goes on: poller.result()",
             url=self.url,
             polls=self.polls,
             elapsed=self._call.elapsed,

@@ -120,6 +120,14 @@ def may_be_sent(job: Job, upcoming: Upcoming) -> bool:
     return not job.unanswered or is_repeatable(upcoming.method or "", upcoming.headers)
 
 
+def unknown(request: str) -> str:
+    """What to say of a start that got no answer."""
+    return (
+        f"{request} was sent and not answered: it is unknown whether the work has begun, so no "
+        "line of code goes on"
+    )
+
+
 def _without_userinfo(url: str | None) -> str:
     try:
         return without_userinfo(url or "")
@@ -545,10 +553,8 @@ class Call:
             self.release(job.response)
         upcoming: Any = job.upcoming
         token = self.token()
-        how = f"resume with {upcoming.method} {printable(upcoming.url)}"
-        if token is None:
-            how = f"{upcoming.method} {printable(upcoming.url)} was sent and not answered: it is "
-            how += "unknown whether the work has begun"
+        what = f"{upcoming.method} {printable(upcoming.url)}"
+        how = unknown(what) if token is None else f"resume with {what}: {self._line(token)}"
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         return _ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
@@ -560,6 +566,14 @@ class Call:
             continuation_token=None if token is None else str(token.anew()),
             **more,
         )
+
+    def _line(self, token: Token) -> str:
+        """The line of code that goes on, by a policy that lets it."""
+        wait = token.due - self.clock.time()
+        limits = (self.policy.total_timeout, self.policy.retry_after_max)
+        fits = all(limit is None or wait <= limit for limit in limits)
+        no_limits = "polling=PollingPolicy(total_timeout=None, retry_after_max=None)"
+        return token.line("error.continuation_token", *(() if fits else (no_limits,)))
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
@@ -593,7 +607,7 @@ class Call:
         text = str(token.anew())
         error.continuation_token = text  # type: ignore[attr-defined]
         if hasattr(error, "add_note") and self.is_job:  # from Python 3.11 on
-            error.add_note(f"the job goes on: session.resume({text!r}).result()")
+            error.add_note(f"the job goes on: {token.line(repr(text))}")
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

@@ -1,5 +1,4 @@
-"""What is not installed is not tested; where all of it was asked for (``NEIGHBOURS=all``), it must be
-there."""
+"""What is not installed is not tested; with ``NEIGHBOURS=all``, all of it must be there."""
 
 from __future__ import annotations
 

@@ -1,0 +1,153 @@
+"""The message of each error of ours ends with one line of code that goes on (P6)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from polling_adapter import (
+    PollingError,
+    PollingPolicy,
+    PollingSession,
+    PollingTimeout,
+    as_completed,
+)
+
+from ..conftest import Open
+from ..fake_clock import FakeClock
+from ..server import DONE, RESET, Reply, Server, again, poll
+
+FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
+KEY = {"Idempotency-Key": "8e03978e"}
+
+
+def line_of(message: str) -> str:
+    """What comes after the last colon that is followed by a space and a call."""
+    found = re.search(r": ((?:session\.resume|poller\.result|as_completed)\(.*\))$", message)
+    assert found is not None, message
+    return found[1]
+
+
+def goes_on(line: str, names: dict[str, Any], **given: str) -> Any:
+    for name, value in given.items():
+        assert f"{name}..." in line
+        line = line.replace(f"{name}...", f"{name}{value}")
+    return eval(line, {**names, "PollingPolicy": PollingPolicy})  # noqa: S307
+
+
+LIMITS: dict[str, tuple[dict[str, Any], list[Reply]]] = {
+    "total_timeout": ({"total_timeout": 10}, [poll("/w", "6"), poll("/w", "6")]),
+    "one wait is longer": ({"total_timeout": 10}, [poll("/w", "60")]),
+    "max_polls": ({"max_polls": 1}, [poll("/w"), poll("/w")]),
+    "retry_after_max": ({"retry_after_max": 10}, [poll("/w", "60")]),
+    "a month": ({}, [poll("/w", "2592000")]),
+    "outage_max": ({"poll_failures": 1}, [poll("/w"), RESET, RESET]),
+    "refused": ({"retry_after_max": 10}, [again("60")]),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_it_goes_on(server: Server, connect: Open, clock: FakeClock, limit: str) -> None:
+    limits, replies = LIMITS[limit]
+    server.script(*replies, DONE)
+    policy = FAST.replace(clock=clock, **limits)
+    with pytest.raises(PollingError) as caught:
+        connect(policy).post(f"{server.url}/start?secret=1")
+    message = str(caught.value)
+    assert caught.value.continuation_token not in message
+    assert "secret" not in message
+    assert "resume with POST" in message if limit == "refused" else "resume with GET" in message
+    line = line_of(message)
+    with PollingSession(policy=policy) as session:
+        names: dict[str, Any] = {"session": session, "error": caught.value}
+        line = line.replace("PollingPolicy(", "session.policy.replace(")  # its clock
+        assert goes_on(line, names).text == "done"
+    assert server.asked[-1].startswith("POST /start" if limit == "refused" else "GET /w")
+
+
+def test_it_names_what_the_token_does_not_hold(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    server.script(again("60"), DONE)
+    policy = FAST.replace(clock=clock, total_timeout=70)
+    with pytest.raises(PollingError) as caught:
+        connect(policy.replace(total_timeout=10)).post(server.url, data=b"work")
+    with PollingSession(policy=policy) as session:
+        names = {"session": session, "error": caught.value}
+        line = line_of(str(caught.value)).replace("PollingPolicy(", "session.policy.replace(")
+        assert goes_on(line, names, **{"data=": "b'work'"}).text == "done"
+    assert server.seen[-1].body == b"work"
+
+
+def test_and_the_key(server: Server, connect: Open) -> None:
+    server.answer = lambda _: time.sleep(0.5) or DONE  # type: ignore[func-returns-value]
+    with pytest.raises(PollingTimeout) as caught:
+        connect(FAST.replace(total_timeout=0.1)).post(server.url, headers=KEY)
+    server.script(DONE)
+    with PollingSession(policy=FAST) as session:
+        names = {"session": session, "error": caught.value}
+        line = line_of(str(caught.value))
+        found = goes_on(line, names, **{"'Idempotency-Key': ": "'8e03978e'"})
+        assert found.text == "done"
+
+
+def test_of_a_start_without_an_answer_it_says_that_there_is_none(
+    server: Server, connect: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = lambda _: time.sleep(0.5) or DONE  # type: ignore[func-returns-value]
+    with pytest.raises(PollingTimeout) as caught:
+        connect(FAST.replace(total_timeout=0.1)).post(server.url)
+    ends = "it is unknown whether the work has begun, so no line of code goes on"
+    assert str(caught.value).endswith(ends)
+
+    class CtrlC(BaseException):
+        pass
+
+    def interrupted(*_: Any, **__: Any) -> requests.Response:
+        raise CtrlC
+
+    with PollingSession(policy=FAST) as session, monkeypatch.context() as patch:
+        patch.setattr(requests.adapters.HTTPAdapter, "send", interrupted)
+        poller = session.submit("POST", server.url)
+        with pytest.raises(CtrlC):
+            poller.poll()
+        with pytest.raises(PollingError) as refused:
+            poller.result()
+        assert str(refused.value).endswith(ends)
+
+
+def test_a_poller_is_asked_again(server: Server) -> None:
+    server.script(poll("/w", "0.5"), DONE)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url)
+        with pytest.raises(PollingTimeout) as caught:
+            poller.result(timeout=0.1)
+        assert goes_on(line_of(str(caught.value)), {"poller": poller}).text == "done"
+
+
+def test_pollers_are_asked_again(server: Server) -> None:
+    server.script(poll("/w", "0.5"), DONE)
+    with PollingSession(policy=FAST) as session:
+        pollers = [session.begin("POST", server.url)]
+        with pytest.raises(PollingTimeout) as caught:
+            list(as_completed(pollers, timeout=0.1))
+        names = {"pollers": pollers, "as_completed": as_completed}
+        assert [one.result().text for one in goes_on(line_of(str(caught.value)), names)] == ["done"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no notes before Python 3.11")
+def test_so_does_the_note_of_what_is_not_ours(server: Server, connect: Open) -> None:
+    def boom(_: object) -> None:
+        raise ValueError("own")
+
+    server.script(again("0"), DONE)
+    with pytest.raises(ValueError, match="own") as caught:
+        connect(FAST.replace(on_wait=boom)).post(server.url, data=b"work")
+    (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+    with PollingSession(policy=FAST) as session:
+        assert goes_on(line_of(note), {"session": session}, **{"data=": "b'work'"}).text == "done"
