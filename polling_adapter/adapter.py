@@ -243,7 +243,7 @@ class _Chain:
             if is_redirect or not isinstance(error, ValueError):
                 return None  # the session raises what is wrong with it
             call.release(response)
-            raise unreadable(error, request, redirect) from error
+            raise unreadable(error, request, redirect) from None
         if upcoming is None or (is_redirect and upcoming.method != request.method):
             return None
         if not stays_here(upcoming, request):

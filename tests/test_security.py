@@ -22,13 +22,14 @@ from requests.exceptions import InvalidSchema, TooManyRedirects
 from polling_adapter import (
     PollingError,
     PollingPolicy,
+    PollingSession,
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
 )
 from polling_adapter._call.read_ahead import BODY_LIMIT
 
-from .conftest import Open
+from .conftest import Open, mixed_in, polling_session
 from .fake_clock import FakeClock
 from .server import DONE, RESET, Reply, Server, again, poll, serving
 
@@ -330,3 +331,83 @@ def test_a_body_that_drips_never_outlasts_the_call(
     with pytest.raises(PollingError):
         connect(FAST.replace(total_timeout=0.5, min_wait=0.1)).get(server.url)
     assert time.monotonic() - started < 3
+
+
+# what requests says
+
+
+def said(error: BaseException | None) -> list[str]:
+    """By an error and all that is shown of what it comes of."""
+    if error is None:
+        return []
+    context = None if error.__suppress_context__ else error.__context__
+    return [str(error), *said(error.__cause__), *said(context)]
+
+
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[str]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+in_a_session = pytest.mark.parametrize("connect", [polling_session, mixed_in], indirect=True)
+
+
+@in_a_session
+@pytest.mark.parametrize("userinfo", ["joe:s3cret@", "s3cret@", "joe:s3'c\"s3cret@", ""])
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("ftp://{}host.test/x?sig=s3cret", "ftp://host.test/x?..."),
+        ("http://{}127.0.0.1:99999/x?sig=s3cret", "Port out of range"),
+        ("http://{}[/x?sig=s3cret", "to 'http://[/x', which cannot be read: Invalid IPv6 URL"),
+        ("http://{}h\xe2\x84\x80.test/x?sig=s3cret", r"to 'http://h\xe2\x84\x80.test/x', which"),
+        ("/\xff?sig=s3cret", r"to '/\xff', which cannot be read"),
+        ("http://{}:80?sig=s3cret", ""),
+    ],
+)
+def test_requests_shows_no_secret_of_a_location(
+    server: Server, connect: Open, location: str, shown: str, userinfo: str
+) -> None:
+    """In the middle of a job, where it is of no use to anybody but the server."""
+    server.script(poll("/w"), poll(location.format(userinfo)))
+    with pytest.raises(requests.RequestException) as caught:
+        connect(FAST.replace(poll_failures=0)).get(server.url)
+    told = said(caught.value)
+    assert shown in told[0]
+    assert not [text for text in told if "s3cret" in text]
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_requests_shows_no_secret_of_an_address_that_is_not_there(
+    server: Server, connect: Open, failures: int
+) -> None:
+    with nobody_listens() as url:
+        server.script(poll(f"{url}/w?sig=s3cret", "0"))
+        with pytest.raises(requests.ConnectionError) as caught:
+            connect(FAST.replace(poll_failures=failures)).get(server.url)
+    assert not [text for text in said(caught.value) if "s3cret" in text]
+    cause: Any = caught.value.__cause__
+    assert "Max retries exceeded with url: /w?... (Caused by" in str(cause)
+    assert type(cause.args[0].reason).__name__ == "NewConnectionError"  # what it was
+    assert cause.request.url.endswith("?sig=s3cret")
+
+
+@pytest.mark.parametrize("kind", [requests.Session, PollingSession])
+def test_outside_of_a_job_requests_says_what_it_says(kind: type[requests.Session]) -> None:
+    told = pytest.raises(requests.ConnectionError, match=r"url: /w\?sig=x \(Caused by")
+    with nobody_listens() as url, kind() as session, told:
+        session.get(f"{url}/w?sig=x")
+
+
+@in_a_session
+def test_a_hook_shows_no_secret(server: Server, connect: Open) -> None:
+    def hook(response: requests.Response, **_: Any) -> None:
+        response.close()
+        response.raise_for_status()
+
+    server.script(poll("/w?sig=s3cret"), poll("/w?sig=s3cret"), Reply(404))
+    with pytest.raises(requests.HTTPError) as caught:
+        connect(FAST).get(server.url, hooks={"response": hook})
+    assert str(caught.value).endswith(f"for url: {server.url}/w?...")

@@ -33,6 +33,7 @@ from .body import drop, release
 from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
 from .meaning import find_meaning, is_known, meaning_of, presume, redirect_of
 from .next_request import next_request
+from .secrets import show_no_secrets
 from .timeout import is_timeout, within
 
 logger = logging.getLogger("polling_adapter")
@@ -601,6 +602,7 @@ class Call:
         if isinstance(error, requests.RequestException) and self.is_job:
             error.request = error.request or job.request
             error.response = job.response if error.response is None else error.response
+            show_no_secrets(error)
         token = self.token()
         if token is None or getattr(error, "continuation_token", None) is not None:
             return

@@ -18,6 +18,7 @@ from .call import AsBefore, Call, Next
 from .hooks import Hook, has_hooks, owner_of
 from .meaning import shown_as_redirect
 from .read_ahead import unread
+from .secrets import show_no_secrets
 from .timeout import leave_to_caller
 
 logger = logging.getLogger("polling_adapter")
@@ -214,6 +215,7 @@ class Exchange:
             return error
         ended = self._call.ended(self._given_up)
         ended.__cause__ = error
+        show_no_secrets(error)
         return ended
 
     def _is_failure(self, error: requests.RequestException) -> bool:

@@ -155,7 +155,7 @@ class Following:
         except ValueError as error:
             if isinstance(error, requests.RequestException) or not call.is_job:
                 raise
-            raise unreadable(error, call.sent, response) from error
+            raise unreadable(error, call.sent, response) from None
         self._repetition = repetition(redirect, request, upcoming)
         return iter((upcoming,))
 
@@ -205,4 +205,4 @@ def leads_on(session: requests.Session, call: Call, response: requests.Response)
     except ValueError as error:
         if not call.is_job:
             raise
-        raise unreadable(error, call.sent, response) from error
+        raise unreadable(error, call.sent, response) from None

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import requests
 from requests.sessions import SessionRedirectMixin
 
-from .._rules.address import origin, printable
+from .._rules.address import excerpt, origin, printable
 
 # What requests decides of the next request in methods that a session's class may override
 _DECISIONS = (
@@ -59,9 +59,10 @@ def unreadable(
     error: ValueError, request: requests.PreparedRequest, response: requests.Response
 ) -> requests.RequestException:
     """What requests cannot read is an error of requests, in the middle of a job (P8)."""
-    location = ascii(response.headers.get("Location", ""))[:80]
+    location = ascii(excerpt(response.headers.get("Location", "")))
     return requests.exceptions.InvalidURL(
-        f"{printable(response.url)} redirects to {location}, which cannot be read: {error}",
+        f"{printable(response.url)} redirects to {location}, which cannot be read: "
+        f"{excerpt(str(error))}",
         request=request,
         response=response,
     )

@@ -12,6 +12,11 @@ _READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
 _USERINFO = re.compile(r"(?<=://)[^\s\"'<>/?#\\]*@")
 _QUERY = re.compile(r"\?[^\s\"'<>#\\]+")
 
+# How requests and urllib3 write URLs, quoted or not, and what follows the host of one
+_IN_A_MESSAGE = re.compile(
+    r"(['\"]?)([a-z][a-z0-9+.\-]*://\S+|(?<=with url: )\S+)\1", re.IGNORECASE
+)
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -38,6 +43,24 @@ def printable(url: str | None) -> str:
 def printable_text(text: str) -> str:
     """``text`` as a message may quote it: its URLs as :func:`printable` shows them."""
     return _QUERY.sub("?...", _USERINFO.sub("", text))
+
+
+def without_secrets(text: str) -> str:
+    """What requests or urllib3 say, with each URL in it as it may be shown."""
+    return _IN_A_MESSAGE.sub(lambda found: f"{found[1]}{_shown(found[2])}{found[1]}", text)
+
+
+def _shown(url: str) -> str:
+    try:
+        urlsplit(url)
+        return printable(url)
+    except ValueError:
+        return excerpt(url)
+
+
+def excerpt(text: str) -> str:
+    """What may be shown of what is no URL, and its beginning at that."""
+    return re.sub(r"[^\s/]*@", "", text.partition("?")[0])[:80]
 
 
 def without_userinfo(url: str) -> str:
