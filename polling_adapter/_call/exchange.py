@@ -19,7 +19,7 @@ from .hooks import Hook, has_hooks, owner_of
 from .meaning import shown_as_redirect
 from .read_ahead import unread
 from .secrets import show_no_secrets
-from .timeout import leave_to_caller
+from .timeout import leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")
 
@@ -137,6 +137,7 @@ class Exchange:
             self._call.job = self._call.job._replace(request=response.request)
         self.answer, self.again = response, None
         call = self._call
+        shorten(response, call.ends, call.clock)
         if not self._is_understood(response):
             return
         progress, verdict = call.verdict(response)

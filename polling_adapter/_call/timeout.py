@@ -38,17 +38,31 @@ def is_timeout(error: requests.RequestException) -> bool:
     return isinstance(error, requests.Timeout) or isinstance(inner, ReadTimeoutError)
 
 
+def shorten(response: requests.Response, deadline: float | None, clock: Clock) -> None:
+    """No read of what is yet to come of ``response`` outlasts ``deadline``."""
+    sock = _socket(response)
+    if deadline is None or sock is None:
+        return
+    sock.settimeout(within(deadline, clock, sock.gettimeout()))
+
+
 def leave_to_caller(response: requests.Response, timeout: Any) -> None:
     """What is streamed is the caller's: no time but the ``timeout`` that the caller gave holds for
     the body of ``response``."""
-    connection = getattr(response.raw, "_connection", None)
-    sock = getattr(connection, "sock", None)
+    sock = _socket(response)
     if isinstance(timeout, Timeout):
         timeout = timeout.read_timeout
     elif isinstance(timeout, tuple):
         timeout = timeout[-1]
     if sock is not None and (timeout is None or isinstance(timeout, (int, float))):
         sock.settimeout(timeout)
+
+
+def _socket(response: requests.Response) -> Any:
+    """What the body of ``response`` comes from; None where nothing is to come."""
+    if getattr(response.raw, "length_remaining", None) == 0:
+        return None
+    return getattr(getattr(response.raw, "_connection", None), "sock", None)
 
 
 def _shorter(timeout: Any, left: float) -> Any:

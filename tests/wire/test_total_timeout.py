@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, PollingTimeout
 
 from ..conftest import Open, both_ways
-from ..server import DONE, Server, poll, serving
+from ..server import DONE, Reply, Seen, Server, poll, serving
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -105,3 +105,30 @@ def test_a_pool_that_blocks_blocks_outside_of_a_call(server: Server) -> None:
         began = time.monotonic()
         assert session.get(server.url, polling=False).text == "done"
         assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("status", [200, 303, 404])
+@pytest.mark.parametrize("first", [True, False])
+def test_P8_what_stalls_late_is_not_waited_for_anew(
+    server: Server, connect: Open, status: int, first: bool
+) -> None:
+    """The headers have taken most of the time; the body has what is left of it."""
+    over = threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        if seen.path == "/start" and not first:
+            return poll("/w")
+        over.wait(0.8)
+        return Reply(status, {"Location": "/x", "Retry-After": "0"}, body)
+
+    def body() -> Iterator[bytes]:
+        yield b"do"
+        over.wait(5)
+
+    server.answer = answer
+    session = connect(FAST.replace(total_timeout=1))
+    began = time.monotonic()
+    with pytest.raises(requests.RequestException):
+        session.post(f"{server.url}/start")
+    assert time.monotonic() - began < 1.6
+    over.set()
