@@ -135,7 +135,7 @@ class Poller:
             unusable=token.unusable,
             is_result=token.is_result,
         )
-        due = Due(at, "resumed", asked=wait, jitter=False)
+        due = Due(at, "resumed", asked=wait if token.is_asked else None, jitter=False)
         kwargs = as_redirected(session, token, kwargs)
         first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
         job = Job(progress, due, first, unanswered=token.needs_key)

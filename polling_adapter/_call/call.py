@@ -136,9 +136,9 @@ def _without_userinfo(url: str | None) -> str:
         return url or ""
 
 
-def _resting(until: float) -> Due:
+def _resting(until: float, asked: float | None) -> Due:
     """A wait whose reason was told, and whose limits were asked."""
-    return Due(until, "it was asked to wait", jitter=False)
+    return Due(until, "it was asked to wait", asked, jitter=False)
 
 
 class Call:
@@ -422,7 +422,12 @@ class Call:
         if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
             upcoming.headers.setdefault("Cache-Control", "no-cache")
         self.job = Job(
-            progress, _resting(until), upcoming, job.request, job.response, job.unanswered
+            progress,
+            _resting(until, due.asked),
+            upcoming,
+            job.request,
+            job.response,
+            job.unanswered,
         )
         self._tell(due, until - now, step)
         return until
@@ -460,7 +465,7 @@ class Call:
 
     def _is_out_of_time(self) -> bool:
         ends = self.ends
-        return ends is not None and self.clock.monotonic() >= ends
+        return ends is not None and self.clock.monotonic() > ends
 
     def has_time_for(self, seconds: float) -> bool:
         """Whether a transport below may retry by itself after ``seconds``; if not, that ends the
@@ -537,6 +542,7 @@ class Call:
             fives=progress.fives,
             refusals=progress.refusals,
             unusable=progress.unusable,
+            is_asked=job.due is None or job.due.asked is not None,
             pending=self.policy.pending is not None,
             is_result=progress.is_result,
             no_cache=given.get("Cache-Control") == "no-cache"

@@ -36,6 +36,8 @@ class Token(NamedTuple):
     :param failures: failed polls in a row. :param failing: for so many seconds when it is due.
     :param fives: answers of 500 in a row. :param refusals: refusals in a row.
     :param unusable: answers in a row that ask to wait, and name no usable time.
+    :param is_asked: whether the server named the time; else it is of a backoff, which no limit of
+        a server's is for.
     :param pending: whether its policy has a ``pending``, without which it cannot go on.
     :param is_result: whether what comes next stands, whatever it is.
     :param no_cache: whether caches must be passed by.
@@ -62,6 +64,7 @@ class Token(NamedTuple):
     refusals: int = 0
     unusable: int = 0
     no_cache: bool = False
+    is_asked: bool = True
     pending: bool = False
     is_result: bool = False
     needs_key: bool = False
@@ -191,6 +194,7 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "refusals": (_is_count, "number of refusals"),
     "unusable": (_is_count, "number of answers"),
     "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
+    "is_asked": (lambda value: isinstance(value, bool), "yes or no"),
     "pending": (lambda value: isinstance(value, bool), "yes or no"),
     "is_result": (lambda value: isinstance(value, bool), "yes or no"),
     "needs_key": (lambda value: isinstance(value, bool), "yes or no"),
