@@ -70,7 +70,7 @@ class _ShowsWhy(PollingAdapterMixin):
             return super().send(request, *args, **kwargs)
         except PollingError as error:
             raise PollingError(  # with no request, as HTTPie would add its URL to the message
-                str(error),
+                str(error).partition(": session.resume(")[0],  # no command of a shell
                 url=error.url,
                 polls=error.polls,
                 elapsed=error.elapsed,
