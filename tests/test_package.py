@@ -17,6 +17,8 @@ import pytest
 
 from polling_adapter import __version__
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parent.parent
 PARTS = ("setup.cfg", "setup.py", "README.rst", "polling_adapter", "docs", "tests")
 SETTINGS = (".ci", ".mypy.ini", ".pytest.ini", ".ruff.toml")

@@ -125,6 +125,8 @@ def test_it_costs_nothing_until_it_is_asked_for(run: Run) -> None:
     unused = """
 import sys
 
+pytestmark = pytest.mark.slow
+
 def test_nothing_is_imported(request):
     assert request.config.pluginmanager.hasplugin("polling_adapter")
     assert not {"polling_adapter.testing", "http.server"} & set(sys.modules)

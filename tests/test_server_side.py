@@ -33,6 +33,8 @@ WORK = 1.5  # seconds that a report takes
 RUN = """
 import runpy, sys
 import {example}
+
+pytestmark = pytest.mark.slow
 {example}.KEPT = {kept}
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -13,6 +13,8 @@ from .fake_clock import FakeClock
 from .server import DONE, RESET, Reply, Seen, Server, poll
 from .wire.ways import WAYS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def servers() -> Iterator[soak.Servers]:

@@ -37,6 +37,8 @@ from polling_adapter import (
 )
 from polling_adapter.pending import accepted, any_of, json_field, rate_limit_reset
 
+pytestmark = pytest.mark.slow
+
 
 class Bearer(AuthBase):
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:

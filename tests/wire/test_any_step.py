@@ -24,7 +24,7 @@ from polling_adapter import PollingAdapterMixin, PollingPolicy, as_completed, te
 
 from ..conftest import MixedSession
 from ..fake_clock import FakeClock
-from .in_time import in_time
+from .in_time import STRIDE, in_time
 
 OURS = str(Path(polling_adapter.__file__).parent)
 THE_TESTS = testing.__file__  # their clock, which their server asks too
@@ -120,12 +120,12 @@ def at_every_step(run: Callable[[int], bool]) -> None:
     came = True
     try:
         while came:
-            number += 1
+            number += STRIDE
             came = in_time(partial(run, number), 3)
     except BaseException as error:
         error.args = (f"interrupted at step {number}: {error}",)
         raise
-    assert number > 2  # there was something to interrupt
+    assert number > STRIDE  # there was something to interrupt
 
 
 URL = "http://host.test/start"
