@@ -8,17 +8,33 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 PLOTS = {
-    "polls": (" / ", "CPU time of one poll, in redirects of plain requests"),
-    "plain": (" / ", "CPU time of a request that does not poll, in requests of plain requests"),
+    "polls": (" / ", "CPU time of a poll, in redirects of plain requests"),
+    "plain": (" / ", "CPU time of a request, in those of plain requests"),
     "linear": (", each", "CPU time of each poll, in microseconds"),
     "seed": (", requests", "requests for 200 works"),
 }
+OURS = r"(?:PollingSession|mounted adapter), .*"
+
+# From the best to the worst of its shapes: the name of each range, and the figures that it is of
+RANGES = {
+    "a poll, in redirects of plain requests": ("polls", rf"{OURS} / .*"),
+    "a request that does not poll, in those of plain requests": (
+        "plain",
+        r"(?:PollingSession|mounted adapter).* / .*",
+    ),
+    "late, ten jobs at once, without jitter": ("lateness", "median|p99|maximum"),
+    "late, 200 jobs at once, with jitter": ("seed", r"PollingSession, late, .*"),
+}
+
+# How often a figure was measured, and what was taken
+TAKEN = {"minimum": "at best", "median": "median", "maximum": "at worst"}
 
 
 def main() -> None:
@@ -27,11 +43,8 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     table(folder / "machine.csv", ["", ""], [[*item] for item in figures["machine"].items()])
     for name, rows in figures["results"].items():
-        cells = [
-            [row["what"], f"{number(row['value'])} {row['unit']}".strip(), goal(row)]
-            for row in rows
-        ]
-        table(folder / f"{name}.csv", ["what", "figure", "goal"], cells)
+        table(folder / f"{name}.csv", *(side_by_side(rows) or one_by_one(rows)))
+    table(folder / "range.csv", *ranges(figures["results"]))
     for name, (ending, title) in PLOTS.items():
         bars = [
             (row["what"].split(" / ")[0].removesuffix(ending), row["value"])
@@ -39,6 +52,52 @@ def main() -> None:
             if ending in row["what"]
         ]
         (folder / f"{name}.svg").write_text(plot(title, bars))
+
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def one_by_one(rows: list[dict[str, Any]]) -> Table:
+    return ["what", "figure", "goal"], [[row["what"], figure(row), goal(row)] for row in rows]
+
+
+def side_by_side(rows: list[dict[str, Any]]) -> Table | None:
+    """A row for each shape, where a figure is the best, the median and the worst of many; None:
+    these are none of them."""
+    shapes: dict[str, dict[str, str]] = {}
+    for row in rows:
+        shape, _, of = row["what"].partition(" / ")
+        if of:
+            met = "" if row["met"] is None else f" ({goal(row)})"
+            shapes[shape]["ratio"] = f"{figure(row)}{met}"
+            continue
+        shape, _, taken = row["what"].rpartition(", ")
+        if shape and taken not in TAKEN:
+            return None
+        shapes.setdefault(shape or row["what"], {})[taken if shape else "median"] = figure(row)
+    columns = [taken for taken in (*TAKEN, "ratio") if any(taken in one for one in shapes.values())]
+    if "minimum" not in columns:
+        return None
+    head = ["what", *(TAKEN.get(taken, taken) for taken in columns)]
+    cells = [[shape, *(one.get(taken, "") for taken in columns)] for shape, one in shapes.items()]
+    return head, cells
+
+
+def ranges(results: dict[str, list[dict[str, Any]]]) -> Table:
+    rows = []
+    for name, (result, pattern) in RANGES.items():
+        of = [row for row in results[result] if re.fullmatch(pattern, row["what"])]
+        best, worst = (choose(of, key=lambda row: row["value"]) for choose in (min, max))
+        rows.append([name, said(best), said(worst) if worst is not best else ""])
+    return ["what", "at best", "at worst"], rows
+
+
+def said(row: dict[str, Any]) -> str:
+    return f"{figure(row)}: {row['what'].split(' / ')[0]}"
+
+
+def figure(row: dict[str, Any]) -> str:
+    return f"{number(row['value'])} {row['unit']}".strip()
 
 
 def number(value: float) -> str:
@@ -56,22 +115,35 @@ def table(file: Path, head: list[str], rows: list[list[str]]) -> None:
         csv.writer(written, lineterminator="\n").writerows([head, *rows])
 
 
+# Of a page that is light or dark; a phone shows it as wide as it is.
+STYLE = (
+    ".page{fill:#fff}text{fill:#222}.ours{fill:#2a6f97}.other{fill:#b8c4cc}"
+    "@media (prefers-color-scheme: dark){.page{fill:#16191d}text{fill:#dde3e8}"
+    ".ours{fill:#4d9fce}.other{fill:#55626c}}"
+)
+WIDTH, LONGEST = 340, 250
+
+
 def plot(title: str, bars: list[tuple[str, float]]) -> str:
-    """Horizontal bars, as long as their values."""
+    """Horizontal bars, as long as their values, each below its name."""
     longest = max(value for _, value in bars)
+    height = 44 + 38 * len(bars)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{40 + 26 * len(bars)}" '
-        'font-family="sans-serif" font-size="13">',
-        f'<text x="4" y="18" font-weight="bold">{escape(title)}</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}" role="img" font-family="sans-serif" font-size="12">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        '<rect width="100%" height="100%" rx="6" class="page"/>',
+        f'<text x="10" y="22" font-weight="bold">{escape(title)}</text>',
     ]
     for place, (name, value) in enumerate(bars):
-        y = 32 + 26 * place
+        y, length = 38 + 38 * place, LONGEST * value / longest
         ours = any(word in name for word in ("PollingSession", "mounted adapter"))
         lines += [
-            f'<text x="264" y="{y + 15}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="272" y="{y}" width="{max(1, 400 * value / longest):.0f}" height="20" '
-            f'fill="{"#2a6f97" if ours else "#b8c4cc"}"/>',
-            f'<text x="{280 + 400 * value / longest:.0f}" y="{y + 15}">{number(value)}</text>',
+            f'<text x="10" y="{y + 12}">{escape(name)}</text>',
+            f'<rect x="10" y="{y + 17}" width="{max(1, length):.0f}" height="14" '
+            f'class="{"ours" if ours else "other"}"/>',
+            f'<text x="{16 + length:.0f}" y="{y + 28}">{number(value)}</text>',
         ]
     return "\n".join([*lines, "</svg>", ""])
 

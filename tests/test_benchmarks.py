@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -53,11 +54,12 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_readme_says_what_was_measured() -> None:
     results = json.loads(PUBLISHED.read_text())["results"]
     figures = {row["what"]: row["value"] for rows in results.values() for row in rows}
-    redirect = "plain requests, a redirect"
+    ours = re.compile(r"(PollingSession|mounted adapter), .* / plain requests, a redirect")
+    of_a_redirect = [figures[what] for what in figures if ours.fullmatch(what)]
     readme = " ".join((TOP / "README.rst").read_text().split())
     for said in (
-        f"{figures[f'PollingSession, same address / {redirect}']:.2f} times what a redirect costs",
+        f"{min(of_a_redirect):.2f} to {max(of_a_redirect):.2f} times what a redirect costs",
         f"{figures['10000 jobs, memory of each'] / 1000:.1f} KB for each job that waits",
-        f"{figures['median']:.1f} ms late at the median",
+        f"{figures['median']:.1f} ms late at the median, {figures['p99']:.1f} ms at the 99th",
     ):
         assert said in readme
