@@ -20,7 +20,8 @@ from polling_adapter import (
 )
 
 PACKAGE = Path(polling_adapter.__file__).parent
-REFERENCE = (Path(__file__).parent.parent / "docs" / "reference.rst").read_text()
+DOCS = Path(__file__).parent.parent / "docs"
+REFERENCE = "".join((DOCS / page).read_text() for page in ("policy.rst", "reference.rst"))
 
 
 def imported_by(file: Path) -> set[str]:
@@ -77,7 +78,8 @@ def test_all_that_is_public_is_in_the_reference() -> None:
     public = {name for name in polling_adapter.__all__ if not name.startswith("_")}
     for file in PACKAGE.glob("[!_]*.py"):
         public |= defined_by(file)
-    documented = re.findall(r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", REFERENCE, re.MULTILINE)
+    name = r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)(?:\(.*\))?$"
+    documented = re.findall(name, REFERENCE, re.MULTILINE)
     assert public - {*documented} == set()
 
 
