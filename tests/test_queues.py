@@ -131,6 +131,22 @@ def test_P6_celery_brings_every_result_though_a_worker_is_killed(
     assert server.nb_early_call == 0
 
 
+def test_whoever_begins_a_job_hands_its_token_over(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("celery")
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    command = ("celery", "-A", "celery_tasks", "worker", "-P", "threads", "-l", "INFO")
+    with ReferenceServer() as server, worker(*command, log=tmp_path / "worker"):
+        url = f"{server.url}/start_work?duration=1"
+        program = (EXAMPLES / "celery_begin.py").read_text()
+        program = program.replace("https://example.org/start_work", url)
+        run = [sys.executable, "-c", program]
+        done = subprocess.run(run, cwd=EXAMPLES, capture_output=True, text=True, timeout=60)
+    assert "'duration': 1.0" in done.stdout, done.stderr
+    assert server.nb_early_call == 0
+
+
 def test_P6_rq_brings_every_result(redis_url: str, tmp_path: Path) -> None:
     rq = pytest.importorskip("rq")
     import redis

@@ -15,7 +15,8 @@ session = PollingSession()
 
 @app.task(bind=True, max_retries=None)
 def ask(self, token):
-    poller = session.resume(token)
-    if poller.poll():
-        return poller.result().json()
-    raise self.retry(args=[poller.continuation_token()], countdown=poller.wait_seconds)
+    job = session.resume(token)
+    if job.poll():
+        return job.result().json()
+    token, wait = job.continuation_token(), job.wait_seconds
+    raise self.retry(args=[token], countdown=wait)

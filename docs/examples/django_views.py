@@ -1,4 +1,4 @@
-"""A view that begins a job, and one that asks for its result: none waits."""
+"""One view begins a job, one asks once for its result. Neither ever waits."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from polling_adapter import PollingPolicy, PollingSession
 
 SERVICE = os.environ["SERVICE"]
 
-# No view hangs where the service does: so long a poll may take to answer.
+# So long a poll may take: no view is to hang where the service does.
 service = PollingSession(PollingPolicy(poll_timeout=5))
 
 
@@ -40,8 +40,8 @@ def report(request, pk):
         job = service.resume(found.token)
         ask(found, job)
     if found.result is None:
-        refresh = {"Refresh": math.ceil(job.wait_seconds)}
-        return HttpResponse("not yet", status=202, headers=refresh)
+        later = {"Refresh": math.ceil(job.wait_seconds)}
+        return HttpResponse("not yet", status=202, headers=later)
     return JsonResponse(found.result)
 
 

@@ -1,4 +1,4 @@
-"""A view that begins a job, and one that asks for its result: none waits."""
+"""One view begins a job, one asks once for its result. Neither ever waits."""
 
 import math
 import os
@@ -12,7 +12,7 @@ SERVICE = os.environ["SERVICE"]
 app = Flask(__name__)
 app.secret_key = os.environ["SECRET_KEY"]
 
-# No view hangs where the service does: so long a poll may take to answer.
+# So long a poll may take: no view is to hang where the service does.
 service = PollingSession(PollingPolicy(poll_timeout=5))
 
 

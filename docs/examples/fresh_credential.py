@@ -7,8 +7,9 @@ def ask(session, url, question, credential):
         token = continuation_token(response)
         if response.status_code != 401 or token is None:
             break
-        poller = session.resume(token, json=question, headers=bearer(credential()))
-        response = poller.result()
+        headers = bearer(credential())
+        job = session.resume(token, json=question, headers=headers)
+        response = job.result()
     return response
 
 

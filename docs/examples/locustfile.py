@@ -5,20 +5,22 @@ from locust.clients import HttpSession
 
 from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy
 
+POLICY = PollingPolicy(total_timeout=60)
+
 
 class PollingHttpSession(PollingMixin, HttpSession):
-    policy = PollingPolicy(total_timeout=60)
+    policy = POLICY
 
 
 class PollingUser(HttpUser):
-    """By a session, whose calls may have policies of their own."""
+    """By a session: tasks may have policies, begin jobs, and resume them."""
 
     wait_time = constant(1)
 
     def __init__(self, environment):
         super().__init__(environment)
-        event = environment.events.request
-        self.client = PollingHttpSession(self.host, event, self)
+        told = environment.events.request
+        self.client = PollingHttpSession(self.host, told, self)
 
     @task
     def work(self):
@@ -31,8 +33,7 @@ class MountedUser(HttpUser):
     wait_time = constant(1)
 
     def on_start(self):
-        policy = PollingPolicy(total_timeout=60)
-        self.client.mount(self.host, PollingAdapter(policy=policy))
+        self.client.mount(self.host, PollingAdapter(policy=POLICY))
 
     @task
     def work(self):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# poll.sh URL: POST there, ask where and when the server says, print the result
+# poll.sh URL: POST there, ask where and when the server says, print what came
 set -eu
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
