@@ -45,8 +45,13 @@ def servers() -> Iterator[dict[str, Server]]:
 
 @pytest.mark.parametrize("page", [*filter(examples, PAGES)], ids=lambda page: page.name)
 def test_the_examples_run(
-    page: Path, servers: dict[str, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    servers: dict[str, Server],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("WARNING", "polling_adapter")  # one of them changes it
     monkeypatch.chdir(tmp_path)
     for module in NEEDED.get(page.name, ()):
         pytest.importorskip(module)
@@ -90,6 +95,9 @@ def test_the_pages_with_examples() -> None:
         "other_ways.rst",
         "progress.rst",
         "quickstart.rst",
+        "rate_limits.rst",
+        "restart.rst",
+        "security.rst",
         "testing.rst",
         "without_blocking.rst",
         "works_with.rst",

@@ -21,6 +21,7 @@ from polling_adapter import (
     continuation_token,
 )
 from polling_adapter.pending import accepted, any_of, json_field
+from polling_adapter.reference_server import ReferenceServer
 
 from .conftest import mounted_adapter, polling_session
 from .dialects import services
@@ -38,10 +39,12 @@ ways = pytest.mark.parametrize("way", ["session", "mounted", "begin"])
 
 @pytest.fixture(scope="module")
 def names() -> Iterator[Names]:
-    """Those that the page's examples make."""
-    with services() as servers:
+    """Those that the examples of two pages make."""
+    with services() as servers, ReferenceServer() as reference:
         urls = {url: server.url for url, server in servers.items()}
-        yield run(TOP / "docs" / "other_ways.rst", urls)
+        urls["https://example.org/start_work"] = f"{reference.url}/start_work?duration=0"
+        made = [run(TOP / "docs" / page, urls) for page in ("other_ways.rst", "rate_limits.rst")]
+        yield {**made[0], "github": made[1]["github"]}
 
 
 @pytest.fixture
