@@ -451,8 +451,9 @@ class Call:
     def goes_on(self) -> bool:
         """Whether the answer is ours to follow: a poll, or what tells where the result is."""
         job = self.job
-        leads = job.response is not None and meaning_of(job.response).location is not None
-        return job.due is not None or leads
+        if job.due is not None or job.response is None:
+            return job.due is not None
+        return meaning_of(job.response).location is not None
 
     @property
     def passes_by(self) -> bool:

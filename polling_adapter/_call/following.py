@@ -114,7 +114,7 @@ class Following:
         if not leads_on(session, call, redirect):
             return None
         if call.passes_by:
-            call.release(response)
+            call.release(response)  # within bounds, before requests reads all of it
         if counts:
             self._check_redirects(call, response)
         upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
@@ -146,8 +146,6 @@ class Following:
         redirect = redirect_of(response)
         if not leads_on(self._session, call, redirect):
             return iter(())
-        if call.passes_by:
-            call.release(response)  # within bounds, before requests reads all of it
         if self._repeats and repeats(self._repetition, redirect, request, self._session.cookies):
             return iter((request,))
         try:
