@@ -10,6 +10,7 @@ author = copyright = "The polling_adapter developers"
 version = release = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx_copybutton"]
 exclude_patterns = ["_build", "inventories"]
+smartquotes_action = "qe"  # no dashes: --retry is an option
 
 html_theme = "furo"
 pygments_dark_style = "github-dark"
@@ -43,8 +44,10 @@ nitpick_ignore_regex = [
     ("py:class", r".*\[.*|polling_adapter\._works\.Works"),
 ]
 
-# What only type checkers see, by names that a reader knows.
+# By the names that a reader knows: those of requests, and what only type checkers see.
 KNOWN_AS = {
+    "requests.models.Response": "requests.Response",
+    "requests.models.PreparedRequest": "requests.PreparedRequest",
     "Unpack[Arguments]": "Any",
     "Unpack[Fields]": "Any",
     "Said": "bool | str | Result | None",

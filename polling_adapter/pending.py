@@ -183,9 +183,10 @@ def rate_limit_reset(response: requests.Response) -> float | None:
         PollingPolicy(retry_after=rate_limit_reset)
 
     Read are ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers: of the policies of which nothing
-    is left), ``RateLimit-Reset`` and ``X-RateLimit-Reset``: seconds, a date, or seconds since 1970.
-    These are measured as :func:`~polling_adapter.parse_retry_after` measures a date. A limit of
-    which something is left has not refused. Of several, the last one to be over counts.
+    is left), ``RateLimit-Reset`` and ``X-RateLimit-Reset``: seconds, a date, or seconds or
+    milliseconds since 1970. These are measured as :func:`~polling_adapter.parse_retry_after`
+    measures a date. A limit of which something is left has not refused. Of several, the last one to
+    be over counts.
 
     :param response: any; what its status is does not matter.
     :return: seconds; None where no header names a usable time. Never an exception.

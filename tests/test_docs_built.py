@@ -51,9 +51,9 @@ def pages_with(word: str, index: Index) -> set[str]:
         if word in entry and len(word) >= len(entry) / 2:
             found |= {place[0] for place in places}
     if not word.isdigit():
-        for term, places in {**index["terms"], **index["titleterms"]}.items():
-            if term == word:
-                found |= {*(places if isinstance(places, list) else [places])}
+        for terms in (index["terms"], index["titleterms"]):
+            for term in [word] if word in terms else [term for term in terms if word in term]:
+                found |= {*(terms[term] if isinstance(terms[term], list) else [terms[term]])}
     return {index["docnames"][number] for number in found}
 
 
@@ -63,7 +63,7 @@ WORDS = [
     ("401", "credentials"),
     ("429", "rate_limits"),
     ("503", "rate_limits"),
-    ("async", "without_blocking"),
+    ("async", "asyncio"),
     ("Ctrl-C", "restart"),
     ("curl", "comparison"),
     ("flask", "server_side"),
