@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parent.parent
 
 Run = Callable[..., str]
@@ -124,8 +126,6 @@ def test_it_costs_nothing_until_it_is_asked_for(run: Run) -> None:
     """Whoever has it installed runs tests of other things too."""
     unused = """
 import sys
-
-pytestmark = pytest.mark.slow
 
 def test_nothing_is_imported(request):
     assert request.config.pluginmanager.hasplugin("polling_adapter")

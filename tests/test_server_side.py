@@ -25,6 +25,8 @@ from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, Wait,
 
 from .server import Reply, Seen, serving
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parent.parent / "docs"
 KEPT = 3  # seconds, in place of an hour
 WORK = 1.5  # seconds that a report takes
@@ -33,8 +35,6 @@ WORK = 1.5  # seconds that a report takes
 RUN = """
 import runpy, sys
 import {example}
-
-pytestmark = pytest.mark.slow
 {example}.KEPT = {kept}
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

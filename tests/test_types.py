@@ -14,6 +14,8 @@ import pytest
 
 from polling_adapter import PollingPolicy
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 #: Lines with a ``# refused`` are refused, and no other.
@@ -36,8 +38,6 @@ from polling_adapter import (
     continuation_token,
 )
 from polling_adapter.pending import accepted, any_of, json_field, rate_limit_reset
-
-pytestmark = pytest.mark.slow
 
 
 class Bearer(AuthBase):
