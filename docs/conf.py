@@ -21,7 +21,6 @@ html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 
 copybutton_prompt_text = "$ "
-copybutton_here_doc_delimiter = "EOF"
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

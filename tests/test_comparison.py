@@ -142,3 +142,11 @@ def test_each_row_is_what_comes(server: Server, heading: str, client: str) -> No
     row, told = tried(server, CLIENTS[client], JOBS[heading]), row_of(heading, client)
     assert told == ([*row] if len(told) == 3 else [row.sent, row.ends])
     assert len(told) == 3 or row.early == "no"
+
+
+def test_a_pool_of_one_host_waits_before_a_redirect(server: Server) -> None:
+    server.script(poll("/work", "1"), DONE)
+    with urllib3.connection_from_url(server.url) as pool:
+        assert pool.request("POST", "/").status == 200
+    first, second = server.seen
+    assert second.at - first.at >= 1
