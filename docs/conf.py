@@ -10,7 +10,6 @@ author = copyright = "The polling_adapter developers"
 version = release = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx_copybutton"]
 exclude_patterns = ["_build", "inventories"]
-smartquotes_action = "qe"  # no dashes: --retry is an option
 
 html_theme = "furo"
 pygments_dark_style = "github-dark"

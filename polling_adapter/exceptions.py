@@ -51,7 +51,8 @@ class PollingError(requests.RequestException):
 
 
 class PollingTimeout(PollingError, requests.Timeout, TimeoutError):
-    """The next request would be due after the end of ``total_timeout``."""
+    """The next request would be due after the end of ``total_timeout``; or the ``timeout`` of
+    :meth:`Poller.result` or :func:`as_completed` is over, and the job goes on."""
 
 
 class TooManyPolls(PollingError, requests.TooManyRedirects):

@@ -131,7 +131,7 @@ def tried(server: Server, ask: Ask, replies: list[Reply]) -> Row:
 def row_of(heading: str, client: str) -> list[str]:
     """The cells after the client's name; "early" is left out where nobody can be."""
     table = PAGE.partition(f"\n{heading}\n---")[2].partition("\n---")[0]
-    found = re.search(rf"\* - {client}\n((?:     - .+\n)+)", table)
+    found = re.search(rf"\* - (?:``)?{client}(?:``)?\n((?:     - .+\n)+)", table)
     assert found is not None
     return found[1].replace("     - ", "").splitlines()
 
