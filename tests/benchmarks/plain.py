@@ -30,7 +30,7 @@ def measure(quick: bool) -> list[Row]:
                 for name, session in sessions.items()
             }
             taken = cpu_of_each(cases, per=number, rounds=rounds)
-            goals = dict.fromkeys(taken, "<= 1.02")
+            goals = dict.fromkeys(taken, "<= 1.03")
             found += rows(taken, f"plain requests{suffix}", "us", goals)
     return found
 
