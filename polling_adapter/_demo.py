@@ -6,10 +6,12 @@ import json
 import textwrap
 from collections.abc import Callable
 from contextlib import ExitStack
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from ._clock import SystemClock
 from ._rules.address import printable
@@ -129,13 +131,17 @@ def _result(response: requests.Response) -> Any:
     )
 
 
+_OF_THE_WIRE = (OSError, HTTPException, urllib3.exceptions.HTTPError)
+
+
 def in_words(error: Exception) -> str:
     """What went wrong, for who reads no Python."""
     if isinstance(error, PollingError) or not isinstance(error, requests.ConnectionError):
         return str(error)
     url = printable(getattr(error.request, "url", None)) or "the server"
     cause: BaseException = error
-    while (below := cause.__cause__ or cause.__context__) is not None:
+    # What is below them, urllib3 1.26 has tried and got over.
+    while isinstance(below := cause.__cause__ or cause.__context__, _OF_THE_WIRE):
         cause = below
     if isinstance(cause, OSError) and cause.strerror:
         return f"{url} cannot be reached: {cause.strerror}"
