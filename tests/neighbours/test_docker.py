@@ -46,13 +46,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             daemon.asked.append(f"{self.command} {self.path}")
             replies = daemon.replies
-            status, headers, body = replies.pop(0) if len(replies) > 1 else replies[0]
-            assert isinstance(body, bytes)
-            self.send_response_only(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            reply = replies.pop(0) if len(replies) > 1 else replies[0]
+            assert isinstance(reply.body, bytes)
+            self.send_response_only(reply.status)
+            length = {"Content-Length": str(len(reply.body))}
+            for name, value in {**reply.headers, **length}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(reply.body)
 
         do_GET = do_POST = answer
 
