@@ -21,6 +21,8 @@ from polling_adapter.pending import accepted
 from .pages import TOP
 from .server import DONE, RESET, Reply, Server, again, poll
 
+pytestmark = pytest.mark.slow
+
 PAGE = (TOP / "docs" / "comparison.rst").read_text()
 
 # What comes out of a call: a status, or an error's name.

@@ -21,6 +21,8 @@ from polling_adapter.reference_server import ReferenceServer
 
 from .server import RESET, Reply, Server, poll
 
+pytestmark = pytest.mark.slow
+
 # For 127.0.0.1 until 2120, signed by itself: nobody trusts it unless told to. For these tests only.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----

@@ -31,6 +31,8 @@ from .conftest import has_ipv6
 from .screen import Screen
 from .server import RESET, Reply, Server, again, poll
 
+pytestmark = pytest.mark.slow
+
 COMMAND = (sys.executable, "-m", "polling_adapter")
 
 

@@ -30,6 +30,8 @@ from .pages import TOP, run
 from .server import DONE, RESET, Reply, Server
 from .wire.ways import WAYS
 
+pytestmark = pytest.mark.slow
+
 Names = dict[str, Any]
 Servers = dict[str, Server]
 

@@ -21,6 +21,8 @@ from .conftest import Open, both_ways
 from .server import DONE, Reply, Seen, Server, poll
 from .soak import sockets
 
+pytestmark = pytest.mark.slow
+
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
 

@@ -36,6 +36,8 @@ from .fake_clock import FakeClock
 from .screen import Screen
 from .server import DONE, RESET, Reply, Seen, Server, again, poll
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal:
     """A terminal of 80 columns, somebody in front of it."""

@@ -21,6 +21,8 @@ from polling_adapter.reference_server import ReferenceServer
 
 from . import soak
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
 

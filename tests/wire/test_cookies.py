@@ -238,6 +238,7 @@ def over(kind: str, policy: PollingPolicy) -> tuple[requests.Session, InMemory]:
     return session, adapter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mounted", "mixed in", "session"])
 @pytest.mark.parametrize(
     ("name", "few", "growth"), [("c", 150, 1.5), ("c{}", 40, 5.5)], ids=["same", "new"]
