@@ -64,21 +64,6 @@ class Poller:
         self._watchers: list[Callable[[Poller], object]] = []
 
     @classmethod
-    def begun(
-        cls,
-        session: requests.Session,
-        policy: PollingPolicy,
-        method: str,
-        url: str,
-        kwargs: dict[str, Any],
-    ) -> Poller:
-        poller = cls.submitted(session, policy, method, url, kwargs)
-        poller._call.step(poller.poll)
-        if isinstance(poller._outcome, Exception) and not poller._is_begun():
-            raise poller._forget_outcome()
-        return poller
-
-    @classmethod
     def submitted(
         cls,
         session: requests.Session,
@@ -344,6 +329,13 @@ class Poller:
                 self._give_up_waiting(timeout)
             if not sends:
                 woken.wait(_LOOK_AGAIN)
+
+    def _begin(self) -> Poller:
+        """Send the first request: where no answer comes, there is nothing to ask for."""
+        self._call.step(self.poll)
+        if isinstance(self._outcome, Exception) and not self._is_begun():
+            raise self._forget_outcome()
+        return self
 
     def _forget_outcome(self) -> Exception:
         """The error that ended the job, which nobody knows but who gets it now."""

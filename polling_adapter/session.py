@@ -168,7 +168,7 @@ class PollingMixin(_Base):
             error is the result's.
         """
         policy = self.policy if polling is None else checked(polling)
-        return Poller.begun(self, policy, method, url, dict(kwargs))
+        return Poller.submitted(self, policy, method, url, dict(kwargs))._begin()
 
     def submit(
         self,
