@@ -266,6 +266,7 @@ class _Chain:
         except (ValueError, requests.RequestException):
             upcoming = None
         url = None if upcoming is None else upcoming.url
+        call.job = call.job._replace(upcoming=upcoming)
         hand_to_session(response, request, url, call)
 
 

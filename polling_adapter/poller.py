@@ -379,7 +379,7 @@ class Poller:
                 return response
         if not isinstance(step, AsBefore):
             call.pause(step)
-            call.rest(Parcel(step.request))
+            call.rest(Parcel(step.request, self._session.cookies))
         return None
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:

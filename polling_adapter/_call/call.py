@@ -109,8 +109,9 @@ def _upcoming(job: Job) -> Upcoming | None:
     redirect = None if job.response is None else redirect_of(job.response)
     if upcoming is not None or redirect is None or not redirect.is_redirect:
         return upcoming
+    prepared: Any = getattr(job.response, "_next", None)  # where the session has looked ahead
     try:
-        return next_request(redirect, job.request)  # type: ignore[arg-type]
+        return prepared or next_request(redirect, job.request)  # type: ignore[arg-type]
     except (ValueError, requests.RequestException):  # its Location cannot be read
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.cookiejar import Cookie
 from itertools import chain
 from typing import Any
 
@@ -49,15 +50,20 @@ class Unprepared:
 
 
 class Parcel:
-    """A request that is prepared: what is in it, without the objects that hold it."""
+    """A request that is prepared: what is in it, without the objects that hold it.
+
+    :param known: the session's cookies, which requests adds to what follows from it. A request that
+        has no other ones keeps none: else they grew with the square of the jobs that set them.
+    """
 
     __slots__ = ("_body_position", "_cookies", "_headers", "_hooks", "body", "method", "url")
 
-    def __init__(self, request: requests.PreparedRequest) -> None:
+    def __init__(self, request: requests.PreparedRequest, known: Any) -> None:
         self.url = request.url
         self.method = request.method
         self._headers: tuple[Any, ...] = tuple(chain.from_iterable(request.headers.items()))
-        self._cookies = request._cookies or None
+        given = request._cookies
+        self._cookies = None if not given or all(_has(known, one) for one in given) else given
         self.body = request.body
         self._body_position = request._body_position
         self._hooks = hooks_of(request) if has_hooks(request) else None
@@ -79,3 +85,10 @@ class Parcel:
         request._body_position = self._body_position
         request.hooks = {"response": self._hooks or []}
         return request
+
+
+def _has(jar: Any, cookie: Cookie) -> bool:
+    """Whether ``jar`` has the very ``cookie``. It is looked up, as other threads may add to it."""
+    domains = getattr(jar, "_cookies", {})  # of a dict, which requests takes too, nothing is known
+    same = domains.get(cookie.domain, {}).get(cookie.path, {}).get(cookie.name)
+    return same is not None and vars(same) == vars(cookie)

@@ -101,6 +101,41 @@ def test_P7_of_a_job_that_is_polled_by_hand(server: Server, unseen: Reply) -> No
         server.script(poll("/w"), sets("lb=node7; Path=/", unseen), poll("/w/2"), DONE)
 
 
+def test_P7_of_one_job_only(server: Server) -> None:
+    """What was given to one call stays with it while it waits, and is not the session's."""
+    server.script(poll("/w"), poll("/w/2"), DONE)
+    with PollingSession(policy=FAST) as session:
+        session.cookies.set("all", "1")
+        poller = session.begin("POST", server.url, cookies={"one": "2"})
+        poller.result()
+        assert sent(server) == ["all=1; one=2"] * 3
+        assert cookies(session) == [("all", "1", "/")]
+
+
+@pytest.mark.parametrize("value", ["2", None])
+def test_P7_what_has_changed_while_a_job_waits(server: Server, value: str | None) -> None:
+    """From the request on that is prepared next: a cookie that is gone is not sent any more."""
+    server.script(sets("a=1; Path=/", poll("/w")), poll("/w/2"), DONE)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url)
+        session.cookies.set("a", value, domain="127.0.0.1", path="/")
+        poller.result()
+        assert sent(server) == [None, "a=1", None if value is None else f"a={value}"]
+
+
+def test_P7_many_jobs_that_set_a_cookie_each(server: Server) -> None:
+    """None of them keeps a copy of all the others: only the session has them."""
+    server.answer = lambda seen: sets(f"c{seen.path[1:]}=1; Path=/", poll(f"/w{seen.path}"))
+    with PollingSession(policy=FAST) as session:
+        session.begin("GET", f"{server.url}/0")
+        tracemalloc.start()
+        pollers = [session.begin("GET", f"{server.url}/{number}") for number in range(1, 100)]
+        session.cookies.clear()
+        grown = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    assert grown / len(pollers) < 10_000
+
+
 def test_P7_of_a_redirect_that_nobody_follows(server: Server, connect: Open) -> None:
     server.script(sets("a=1; Path=/", again()), sets("b=2; Path=/", poll("/w", "60")))
     session = connect(FAST)
