@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PLOTS = {
-    "polls": (" / ", "CPU time of a poll, in redirects of plain requests"),
-    "plain": (" / ", "CPU time of a request, in those of plain requests"),
-    "linear": (", each", "CPU time of each poll, in microseconds"),
-    "seed": (", requests", "requests for 200 works"),
-}
 OURS = r"(?:PollingSession|mounted adapter), .*"
+
+# What is drawn: the figures, and the part of their names that is not said, since the title does
+PLOTS = {
+    "polls": (
+        rf"((?:{OURS}|httpx, .*)) / plain requests, .*",
+        "CPU time of a poll, in redirects of plain requests",
+    ),
+    "plain": (r"(.*) / .*", "CPU time of a request, in those of plain requests"),
+    "linear": (r"(.*), each", "CPU time of each poll, in microseconds"),
+    "workers": (r"(.*)", "polls and plain gets a second"),
+    "seed": (r"(.*), requests", "requests for 200 works"),
+}
 
 # From the best to the worst of its shapes: the name of each range, and the figures that it is of
 RANGES = {
-    "a poll, in redirects of plain requests": ("polls", rf"{OURS} / .*"),
+    "a poll, in redirects of plain requests": ("polls", rf"{OURS} / plain requests, .*"),
+    "a poll, in those of httpx": ("polls", rf"{OURS} / httpx, .*"),
     "a request that does not poll, in those of plain requests": (
         "plain",
         r"(?:PollingSession|mounted adapter).* / .*",
@@ -32,6 +39,9 @@ RANGES = {
     "late, ten jobs at once, without jitter": ("lateness", "median|p99|maximum"),
     "late, 200 jobs at once, with jitter": ("seed", r"PollingSession, late, .*"),
 }
+
+# What figures are compared with, where it is not another one of ours
+PEERS = re.compile("plain requests|httpx")
 
 # How often a figure was measured, and what was taken
 TAKEN = {"minimum": "at best", "median": "median", "maximum": "at worst"}
@@ -45,12 +55,9 @@ def main() -> None:
     for name, rows in figures["results"].items():
         table(folder / f"{name}.csv", *(side_by_side(rows) or one_by_one(rows)))
     table(folder / "range.csv", *ranges(figures["results"]))
-    for name, (ending, title) in PLOTS.items():
-        bars = [
-            (row["what"].split(" / ")[0].removesuffix(ending), row["value"])
-            for row in figures["results"][name]
-            if ending in row["what"]
-        ]
+    for name, (pattern, title) in PLOTS.items():
+        matches = [(re.fullmatch(pattern, row["what"]), row) for row in figures["results"][name]]
+        bars = [(match[1], row["value"]) for match, row in matches if match]
         (folder / f"{name}.svg").write_text(plot(title, bars))
 
 
@@ -65,19 +72,23 @@ def side_by_side(rows: list[dict[str, Any]]) -> Table | None:
     """A row for each shape, where a figure is the best, the median and the worst of many; None:
     these are none of them."""
     shapes: dict[str, dict[str, str]] = {}
+    ratios: dict[str, None] = {}
     for row in rows:
         shape, _, of = row["what"].partition(" / ")
         if of:
             met = "" if row["met"] is None else f" ({goal(row)})"
-            shapes[shape]["ratio"] = f"{figure(row)}{met}"
+            base = f"/ {of.partition(', ')[0]}" if PEERS.match(of) else "ratio"
+            ratios[base] = None
+            shapes[shape][base] = f"{figure(row)}{met}"
             continue
         shape, _, taken = row["what"].rpartition(", ")
         if shape and taken not in TAKEN:
             return None
         shapes.setdefault(shape or row["what"], {})[taken if shape else "median"] = figure(row)
-    columns = [taken for taken in (*TAKEN, "ratio") if any(taken in one for one in shapes.values())]
+    columns = [taken for taken in TAKEN if any(taken in one for one in shapes.values())]
     if "minimum" not in columns:
         return None
+    columns += ratios
     head = ["what", *(TAKEN.get(taken, taken) for taken in columns)]
     cells = [[shape, *(one.get(taken, "") for taken in columns)] for shape, one in shapes.items()]
     return head, cells

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -243,7 +244,7 @@ class Call:
         """
         ready = request
         if self.origin is None:
-            self.origin = request.url
+            self.origin = sys.intern(str(request.url))  # many jobs that wait began at the same
         elif self.policy.before_poll is not None and self.job.progress.is_job:
             ready = self._made_ready(request, self.policy.before_poll)
         progress, response = self.job.progress, self.job.response

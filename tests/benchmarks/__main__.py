@@ -8,19 +8,24 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from . import imports, jobs, lateness, linear, plain, polls, seed
+from . import imports, jobs, lateness, linear, pending, plain, polls, seed, starts, workers
 from .measure import Row
 
 MEASUREMENTS: dict[str, Callable[[bool], list[Row]]] = {
     "polls": polls.measure,
+    "polls_5_variables": partial(polls.measure, variables=5),
+    "pending": pending.measure,
     "plain": plain.measure,
+    "starts": starts.measure,
     "linear": linear.measure,
     "lateness": lateness.measure,
     "seed": seed.measure,
     "imports": imports.measure,
+    "workers": workers.measure,
     "jobs": jobs.measure,
 }
 PEERS = ("requests", "urllib3", "httpx", "httpx-retries", "aiohttp", "tenacity", "requests-futures")

@@ -54,6 +54,7 @@ def main() -> None:
         for line in sys.stdin:
             started = time.process_time()
             session.get(line.strip())
+            session.cookies.clear()
             print(time.process_time() - started, flush=True)
 
 

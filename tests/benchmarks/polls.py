@@ -1,13 +1,14 @@
-"""CPU time of one poll, against one redirect of plain requests, and against other clients."""
+"""CPU time of one poll, in each of its shapes, by each client that follows it."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import httpx
@@ -22,17 +23,72 @@ from .measure import Row, cpu_of_each, rows
 from .niquests_peer import niquests_peer
 from .server import serving
 
+Get = Callable[[str], object]
+
 NOW = PollingPolicy(min_wait=0, jitter=0)
-STOCK = "plain requests, a redirect"
+
+STOCK = "plain requests"
+OURS = ("PollingSession", "mounted adapter")
+SHAPES = {
+    "same": "same address",
+    "moving": "new addresses",
+    "kept": "a cookie kept",
+    "each": "a cookie set by each",
+}
+# Of httpx, in the same shape
+GOALS = {"same": "<= 0.75", "moving": "<= 0.95", "kept": "<= 0.95", "each": "<= 1.00"}
 
 
-def mounted() -> requests.Session:
-    session = requests.Session()
-    session.mount("http://", PollingAdapter(policy=NOW))
+def clients(polls: int, exits: ExitStack) -> dict[str, Get]:
+    """Those that follow redirects by themselves, and keep cookies."""
+    stock = exits.enter_context(requests.Session())
+    stock.max_redirects = polls + 5
+    ours = exits.enter_context(PollingSession(policy=NOW))
+    found: dict[str, Get] = {STOCK: stock.get, OURS[0]: ours.get, OURS[1]: mounted(NOW, exits).get}
+    for name, transport in (("httpx", None), ("httpx-retries", RetryTransport())):
+        client = httpx.Client(transport=transport, follow_redirects=True, max_redirects=polls + 5)
+        found[name] = exits.enter_context(client).get
+    found["aiohttp"] = lambda url: asyncio.run(by_aiohttp(url, polls))
+    return found
+
+
+def mounted(policy: PollingPolicy, exits: ExitStack) -> requests.Session:
+    session = exits.enter_context(requests.Session())
+    session.mount("http://", PollingAdapter(policy=policy))
     return session
 
 
-def with_tenacity(url: str) -> Callable[[], object]:
+async def by_aiohttp(url: str, polls: int) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, max_redirects=polls + 5) as response,
+    ):
+        await response.read()
+
+
+def by_hand() -> dict[str, Get]:
+    """Loops of one's own."""
+    pool = urllib3.PoolManager()
+
+    def by_urllib3(url: str) -> None:
+        while (answer := pool.request("GET", url, redirect=False)).status == 303:
+            url = urljoin(url, answer.headers["Location"])
+
+    def by_http_client(url: str) -> None:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        path = urlsplit(url).path
+        while True:
+            connection.request("GET", path, headers={"Accept": "*/*"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 303:
+                return connection.close()
+            path = answer.headers["Location"]
+
+    return {"urllib3, by hand": by_urllib3, "http.client, the floor": by_http_client}
+
+
+def by_tenacity() -> Get:
     session = requests.Session()
 
     @tenacity.retry(
@@ -40,78 +96,56 @@ def with_tenacity(url: str) -> Callable[[], object]:
         wait=tenacity.wait_none(),
         sleep=lambda _: None,
     )
-    def ask() -> requests.Response:
+    def ask(url: str) -> requests.Response:
         return session.get(url, allow_redirects=False)
 
     return ask
 
 
-def with_http_client(url: str, polls: int) -> Callable[[], object]:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc)
-
-    def ask() -> None:
-        for _ in range(polls + 1):
-            connection.request("GET", urlsplit(url).path, headers={"Accept": "*/*"})
-            connection.getresponse().read()
-
-    return ask
-
-
-def with_aiohttp(url: str, polls: int) -> Callable[[], object]:
-    async def ask() -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(url, max_redirects=polls + 5) as response,
-        ):
-            await response.read()
-
-    return lambda: asyncio.run(ask())
+def cases(url: str, polls: int, quick: bool, exits: ExitStack) -> dict[str, Callable[[], object]]:
+    """By name: the client, and the shape. Each shape has clients of its own, as they keep
+    cookies."""
+    peers = [] if quick else [exits.enter_context(niquests_peer())]
+    found: dict[str, Callable[[], object]] = {}
+    for kind, shape in SHAPES.items():
+        asking = {**clients(polls, exits), **{peer.name: peer.get for peer in peers}}
+        if kind in ("same", "moving"):
+            asking |= by_hand()
+        if kind == "same":
+            asking["a loop with tenacity"] = by_tenacity()
+        for name, get in asking.items():
+            found[f"{name}, {shape}"] = partial(get, f"{url}/{kind}/{polls}?{len(found)}")
+    return found
 
 
-def measure(quick: bool) -> list[Row]:
-    polls, rounds = (50, 3) if quick else (300, 15)
-    goals = {
-        "PollingSession, same address": "<= 0.40",
-        "mounted adapter, same address": "<= 0.40",
-    }
-    with serving() as url, ExitStack() as peers:
-        stock = requests.Session()
-        stock.max_redirects = 10**6
-        ours, adapter, cookies = PollingSession(policy=NOW), mounted(), PollingSession(policy=NOW)
-        pool = urllib3.PoolManager()
-        client, retrying = (
-            httpx.Client(transport=transport, follow_redirects=True, max_redirects=10**6)
-            for transport in (None, RetryTransport())
-        )
-        others: dict[str, Callable[[], object]] = {}
-        if not quick:
-            peer = peers.enter_context(niquests_peer())
-            others[peer.name] = lambda: peer.get(f"{url}/redirect/{polls}")
-        taken = cpu_of_each(
-            {
-                STOCK: lambda: stock.get(f"{url}/redirect/{polls}"),
-                "PollingSession, same address": lambda: ours.get(f"{url}/same/{polls}"),
-                "mounted adapter, same address": lambda: adapter.get(f"{url}/same/{polls}"),
-                "PollingSession, new addresses": lambda: ours.get(f"{url}/moving/{polls}"),
-                "mounted adapter, new addresses": lambda: adapter.get(f"{url}/moving/{polls}"),
-                "PollingSession, with a cookie": lambda: cookies.get(f"{url}/cookie/{polls}"),
-                "urllib3, by hand": lambda: [
-                    pool.request("GET", f"{url}/same/{polls}", redirect=False)
-                    for _ in range(polls + 1)
-                ],
-                "httpx": lambda: client.get(f"{url}/redirect/{polls}"),
-                "httpx-retries": lambda: retrying.get(f"{url}/redirect/{polls}"),
-                **others,
-                "aiohttp": with_aiohttp(f"{url}/redirect/{polls}", polls),
-                "a loop with tenacity": with_tenacity(f"{url}/same/{polls}"),
-                "http.client, the floor": with_http_client(f"{url}/same/{polls}", polls),
-            },
-            per=polls,
-            rounds=rounds,
-        )
-        for session in (stock, ours, adapter, cookies, client, retrying):
-            session.close()
-        pool.clear()
-    # requests looks through all of them at every redirect
-    environment = Row("environment variables", len(os.environ), "")
-    return [*rows(taken, STOCK, "us", goals), environment]
+def compared(taken: dict[str, list[float]]) -> list[Row]:
+    """Of a redirect of plain requests, and of httpx, in the same shape."""
+    found = []
+    for kind, shape in SHAPES.items():
+        ours = {name: times for name, times in taken.items() if name.endswith(f", {shape}")}
+        goals = {f"{name}, {shape}": GOALS[kind] for name in OURS}
+        found += rows(ours, f"{STOCK}, {shape}", "us")
+        found += [row for row in rows(ours, f"httpx, {shape}", "us", goals) if row.unit == "x"]
+    return found
+
+
+@contextmanager
+def environment(number: int) -> Iterator[None]:
+    """So many variables: requests looks through all of them at each redirect."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update({f"VARIABLE_{n}": "a value" for n in range(number)})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def measure(quick: bool, variables: int = 40) -> list[Row]:
+    polls, rounds = (20, 3) if quick else (200, 15)
+    with serving() as url, ExitStack() as exits:
+        asking = cases(url, polls, quick, exits)
+        with environment(variables):
+            taken = cpu_of_each(asking, per=polls, rounds=rounds)
+    return compared(taken)

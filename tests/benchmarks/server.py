@@ -1,9 +1,14 @@
 """A server in a process of its own that does as little as it can, so that clients are measured.
 
-``/KIND/N``: after N redirects, 200. KIND is ``same`` (a poll of the same address, counted by
-connection), ``moving`` (polls, a new address each), ``cookie`` (``same``, and the first sets a
-cookie), ``redirect`` (no polls), or ``work`` (``POST /work/S`` redirects to a job that is done
-after S seconds).
+``/KIND/N``: after N answers that ask to poll, 200. KIND is
+
+- ``same``: a redirect to the same address;
+- ``kept``: and the first sets a cookie; ``each``: and each sets one;
+- ``accepted``: a 202 in its place; ``json``: a 200 whose status says it;
+- ``moving``: a redirect to a new address each;
+- ``work``: ``POST /work/S`` redirects to a job that is done after S seconds.
+
+They are counted by connection and by what is after a ``?``.
 """
 
 from __future__ import annotations
@@ -37,28 +42,43 @@ def serving() -> Iterator[str]:
             process.stdout.close()
 
 
-def _redirect(location: str, retry_after: str | None, more: str = "") -> bytes:
-    asked = "" if retry_after is None else f"Retry-After: {retry_after}\r\n"
-    lines = f"Location: {location}\r\n{asked}{more}Content-Length: 0\r\n\r\n"
-    return b"HTTP/1.1 303 See Other\r\n" + _HEADERS + lines.encode()
-
-
 def _answer(method: str, path: str, left: dict[str, int]) -> bytes:
     kind, rest = path.strip("/").split("/", 1)
     if kind == "work":
         return _redirect(f"/job/{next(_numbers)}", rest) if method == "POST" else _DONE
     if kind == "job":
         return _DONE
-    number = int(rest)
-    if kind in ("same", "cookie"):
-        left[path] = left.get(path, number + 1) - 1
-        if left[path] == 0:
-            del left[path]
-            return _DONE
-        return _redirect(path, "0", "Set-Cookie: a=b; Path=/\r\n" if kind == "cookie" else "")
-    if number == 0:
+    number = int(rest.partition("?")[0])
+    if kind == "moving":
+        return _redirect(path.replace(f"/{number}", f"/{number - 1}")) if number else _DONE
+    before = left.setdefault(path, number)
+    left[path] -= 1
+    if before == 0:
+        del left[path]
         return _DONE
-    return _redirect(f"/{kind}/{number - 1}", None if kind == "redirect" else "0")
+    sets = kind == "each" or (kind == "kept" and before == number)
+    cookie = f"Set-Cookie: a={before}; Path=/\r\n" if sets else ""
+    if kind in _PENDING:
+        return _PENDING[kind]
+    return _redirect(path, more=cookie)
+
+
+def _redirect(location: str, retry_after: str = "0", more: str = "") -> bytes:
+    lines = f"Location: {location}\r\nRetry-After: {retry_after}\r\n{more}Content-Length: 0\r\n\r\n"
+    return b"HTTP/1.1 303 See Other\r\n" + _HEADERS + lines.encode()
+
+
+def _pending(status: str, body: bytes) -> bytes:
+    lines = (
+        f"Retry-After: 0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return f"HTTP/1.1 {status}\r\n".encode() + _HEADERS + lines.encode() + body
+
+
+_PENDING = {
+    "accepted": _pending("202 Accepted", b""),
+    "json": _pending("200 OK", b'{"status": "running"}'),
+}
 
 
 def _serve(connection: socket.socket) -> None:
