@@ -19,6 +19,7 @@ from polling_adapter.reference_server import ReferenceServer
 
 from .dialects import services
 from .pages import PAGES, TOP, examples, run
+from .python_path import python_path
 from .server import Server
 
 CHANGELOG = TOP / "docs" / "changelog.rst"
@@ -77,7 +78,7 @@ def test_the_tests_of_a_page_pass(tmp_path: Path) -> None:
     file.write_text("\n\n".join(examples(page)))
     plugins = ["-p", "polling_adapter._pytest_plugin", "-p", "requests_mock"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, "-p", "no:cacheprovider", str(file)]
-    environment = {**os.environ, "PYTHONPATH": str(TOP), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, **python_path(TOP), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60
     )

@@ -15,6 +15,7 @@ import pytest
 from polling_adapter import PollingPolicy
 
 from .pages import TOP
+from .python_path import python_path
 
 Index = dict[str, Any]
 
@@ -28,7 +29,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "-qW", "-d", str(folder / ".trees"), "docs", str(folder)],
         cwd=TOP,
-        env={**os.environ, **nowhere, "PYTHONPATH": str(TOP)},
+        env={**os.environ, **nowhere, **python_path(TOP)},
         capture_output=True,
         text=True,
     )

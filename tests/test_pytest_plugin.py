@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from .python_path import python_path
+
 pytestmark = pytest.mark.slow
 
 TOP = Path(__file__).parent.parent
@@ -37,7 +39,7 @@ def run(tmp_path: Path) -> Run:
         file.write_text(text)
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(installed.parent), str(TOP)]),
+            **python_path(installed.parent, TOP),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "" if autoload else "1",
         }
         for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER"):

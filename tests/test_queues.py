@@ -20,6 +20,7 @@ from polling_adapter import PollingPolicy, PollingSession
 from polling_adapter.reference_server import ReferenceServer
 
 from . import soak
+from .python_path import python_path
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def worker(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             cwd=EXAMPLES,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
+            env={**os.environ, **python_path(EXAMPLES)},
             start_new_session=True,
         )
     try:

@@ -23,6 +23,7 @@ import requests
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, Wait, as_completed
 
+from .python_path import python_path
 from .server import Reply, Seen, serving
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ def site(
     log = tmp_path_factory.mktemp(request.param) / "log"
     program = RUN.format(example=f"{request.param}_server", kept=KEPT)
     command = [sys.executable, "-c", program, *COMMANDS[request.param], str(port)]
-    environ = {**os.environ, "PYTHONPATH": str(DOCS / "examples"), "PYTHONUNBUFFERED": "1"}
+    environ = {**os.environ, **python_path(DOCS / "examples"), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environ)
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ..python_path import python_path
 from ..server import Reply, Server, poll
 
 HERE = Path(__file__).parent
@@ -54,12 +55,11 @@ def test_flask(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(find_spec("django") is None, reason="django is not installed")
 def test_django(server: Server) -> None:
     server.script(*JOB)
-    path = os.pathsep.join([str(EXAMPLES), str(TOP), os.environ.get("PYTHONPATH", "")])
     project = subprocess.run(
         [sys.executable, str(HERE / "django_project.py")],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": path, "SERVICE": server.url},
+        env={**os.environ, **python_path(EXAMPLES, TOP), "SERVICE": server.url},
         timeout=50,
     )
     assert project.returncode == 0, project.stderr

@@ -13,6 +13,7 @@ import requests
 from polling_adapter import PollingPolicy, WorkFailed, continuation_token
 from polling_adapter.pending import json_field
 
+from ..python_path import python_path
 from ..wire.ways import Way
 from .started import Relay, free_port, needs_command, needs_module, relay, running, wait_for
 
@@ -36,7 +37,7 @@ def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     port = free_port()
     options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
     celery = (sys.executable, "-m", "celery", "-A", "flower_tasks")
-    env = {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "PYTHONPATH": str(Path(__file__).parent)}
+    env = {"REDIS_URL": f"redis://127.0.0.1:{port}/0", **python_path(Path(__file__).parent)}
     with running(redis_server, *options, log=folder / "redis", port=port), relay() as server:
         worker = ("worker", "-P", "threads", "-c", "4", "-l", "INFO")
         bind = ("--address=127.0.0.1", f"--port={server.upstream}")

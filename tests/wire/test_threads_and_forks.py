@@ -18,6 +18,7 @@ import requests
 from polling_adapter import PollingPolicy, PollingSession, as_completed
 
 from ..conftest import Open, both_ways
+from ..python_path import python_path
 from ..server import DONE, Reply, Seen, Server, poll
 from .in_time import STRIDE, Hangs, in_time
 from .test_any_step import OURS, REPLIES, URL, mixed_in, mounted, over_ours
@@ -135,7 +136,7 @@ print("all children ended", flush=True)
 os._exit(0)
 """
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = Path(__file__).parents[2]
 
 
 @forks
@@ -147,7 +148,7 @@ def test_P9_a_fork_finds_no_lock_held(busy: Server, way: str) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, **python_path(ROOT)},
         check=False,
     )
     assert (done.stdout.strip(), done.returncode) == ("all children ended", 0), done.stderr
@@ -187,7 +188,7 @@ def test_P9_a_child_goes_on_with_a_poller_that_is_waited_for(server: Server, who
         capture_output=True,
         text=True,
         timeout=30,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, **python_path(ROOT)},
         check=False,
     )
     assert done.stdout.strip() == "0 done", done.stderr
