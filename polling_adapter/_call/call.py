@@ -617,8 +617,9 @@ class Call:
             return
         text = str(token.anew())
         error.continuation_token = text  # type: ignore[attr-defined]
-        if hasattr(error, "add_note") and self.is_job:  # from Python 3.11 on
-            error.add_note(f"the job goes on: {token.line(repr(text))}")
+        if hasattr(error, "add_note"):  # from Python 3.11 on
+            how = "the job goes on" if self.is_job else "it may be sent again"
+            error.add_note(f"{how}: {token.line(repr(text))}")
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

@@ -146,7 +146,6 @@ def test_a_start_by_an_idempotent_method_has_a_token(
     with pytest.raises(requests.ConnectionError) as caught:
         connect(FAST).request(method, f"{server.url}/start")
     assert server.asked == [f"{method} /start"]
-    assert not getattr(caught.value, "__notes__", [])  # it may be no job at all
     server.script(poll("/w"), DONE)
     with PollingSession(policy=FAST) as session:
         token = continuation_token(caught.value) or ""

@@ -140,7 +140,10 @@ def test_pollers_are_asked_again(server: Server) -> None:
         assert [one.result().text for one in goes_on(line_of(str(caught.value)), names)] == ["done"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="no notes before Python 3.11")
+notes = pytest.mark.skipif(sys.version_info < (3, 11), reason="no notes before Python 3.11")
+
+
+@notes
 def test_so_does_the_note_of_what_is_not_ours(server: Server, connect: Open) -> None:
     def boom(_: object) -> None:
         raise ValueError("own")
@@ -151,3 +154,20 @@ def test_so_does_the_note_of_what_is_not_ours(server: Server, connect: Open) -> 
     (note,) = caught.value.__notes__  # type: ignore[attr-defined]
     with PollingSession(policy=FAST) as session:
         assert goes_on(line_of(note), {"session": session}, **{"data=": "b'work'"}).text == "done"
+
+
+@notes
+@pytest.mark.parametrize(("method", "headers"), [("PUT", {}), ("DELETE", {}), ("POST", KEY)])
+def test_and_that_of_a_start_without_an_answer_that_may_be_sent_again(
+    server: Server, connect: Open, method: str, headers: dict[str, str]
+) -> None:
+    server.script(RESET)
+    with pytest.raises(requests.ConnectionError) as caught:
+        connect(FAST).request(method, f"{server.url}/start", headers=headers)
+    (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+    assert note.startswith("it may be sent again: ")  # nobody knows whether it is a job
+    key = {"'Idempotency-Key': ": "'8e03978e'"} if headers else {}
+    server.script(poll("/w"), DONE)
+    with PollingSession(policy=FAST) as session:
+        assert goes_on(line_of(note), {"session": session}, **key).text == "done"
+    assert server.asked[:2] == [f"{method} /start"] * 2
