@@ -310,10 +310,13 @@ class Poller:
         self._watch(wake)
         try:
             at_work(self.policy.clock, self._poll_until_done, timeout, woken)
+            if self._cancelled:
+                raise CancelledError
+        except BaseException as error:
+            self._call.complete(error)
+            raise
         finally:
             self._unwatch(wake)
-        if self._cancelled:
-            raise CancelledError
 
     def _poll_until_done(self, timeout: float | None, woken: threading.Event) -> None:
         clock = self.policy.clock

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from polling_adapter import Poller, PollingAdapter, PollingPolicy, PollingSession, Wait
+from polling_adapter import (
+    Poller,
+    PollingAdapter,
+    PollingPolicy,
+    PollingSession,
+    Wait,
+    continuation_token,
+)
 
 from ..conftest import MixedSession, Open, mixed_in, polling_session
 from ..fake_clock import FakeClock
@@ -149,6 +157,28 @@ def test_P6_a_begin_that_is_interrupted_says_where_the_job_is(server: Server, wh
         found: Any = caught.value
         assert session.resume(found.continuation_token).result().text == "done"
     assert server.asked == ["POST /start", "GET /work"]
+
+
+@pytest.mark.parametrize("ask", [Poller.result, Poller.exception])
+def test_P6_who_waits_for_a_poller_in_vain_is_told_how_to_go_on(
+    server: Server, ask: Callable[[Poller], object]
+) -> None:
+    class Interrupted(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            raise CtrlC
+
+    started_once(server, "/work")
+    with PollingSession(policy=FAST.replace(clock=Interrupted())) as session:
+        poller = session.begin("POST", f"{server.url}/start")
+        with pytest.raises(CtrlC) as interrupted:
+            ask(poller)
+        poller.cancel()
+        with pytest.raises(CancelledError) as cancelled:
+            ask(poller)
+        for ended in (interrupted.value, cancelled.value):
+            token = continuation_token(ended)
+            assert session.resume(token or "", polling=FAST).result().text == "done"
+    assert server.asked == ["POST /start", "GET /work", "GET /work"]
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
