@@ -50,7 +50,9 @@ def as_completed(
     :param timeout: seconds from the first ``next()`` on; None: no limit.
     :param max_pending: so many are drawn from ``pollers`` at a time, and the next when one is done;
         None: all at once.
-    :raises PollingTimeout: ``timeout`` is over, and some are not done; they can be polled further.
+    :raises PollingTimeout: ``timeout`` is over, and some are not done; they can be polled further,
+        so keep them in a list. Its ``polls`` are those of all that are not done, its ``elapsed`` is
+        that of the loop; ``url`` and token are each poller's own.
     :raises TypeError: ``max_workers`` or ``max_pending`` is no whole number.
     :raises ValueError: it is less than 1.
     """
@@ -76,11 +78,7 @@ def _completed(
         while workers.pending:
             poller = workers.next_done()
             if poller is None:
-                raise PollingTimeout(
-                    f"{len(workers.pending)} (of {workers.drawn}) pollers are not done within "
-                    f"timeout={timeout} s; they can be polled further: "
-                    "as_completed(pollers)"
-                )
+                raise workers.out_of_time()
             workers.draw(pollers, max_pending)
             yield poller
 
@@ -102,6 +100,7 @@ class _Workers:
         self.drawn = 0
         self._number = number
         self._timeout = timeout
+        self._began = 0.0
         self._until = math.inf
         self._clock: Clock = MACHINE
         self._stands_still = False
@@ -154,8 +153,9 @@ class _Workers:
         if not self.drawn:
             self._clock = poller.policy.clock
             self._stands_still = stands_still(self._clock)
+            self._began = self._clock.monotonic()
             if self._timeout is not None:
-                self._until = self._clock.monotonic() + self._timeout
+                self._until = self._began + self._timeout
         self.drawn += 1
         self.pending.add(poller)
         poller._watch(self._tell_done)  # cancelled, it is done before it is due
@@ -180,6 +180,16 @@ class _Workers:
                 self.pending.remove(done)
                 done._unwatch(self._tell_done)
                 return done
+
+    def out_of_time(self) -> PollingTimeout:
+        """The error of several jobs: each has a request, a URL and a token of its own, so it has
+        none of these."""
+        return PollingTimeout(
+            f"{len(self.pending)} (of {self.drawn}) pollers are not done within "
+            f"timeout={self._timeout} s; they can be polled further: as_completed(pollers)",
+            polls=sum(poller.polls for poller in self.pending),
+            elapsed=self._clock.monotonic() - self._began,
+        )
 
     def _work(self) -> None:
         try:

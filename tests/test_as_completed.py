@@ -138,6 +138,26 @@ def test_a_timeout_leaves_the_rest_as_it_is(server: Server, session: PollingSess
     assert len(list(as_completed(pollers))) == 3
 
 
+def test_P8_what_a_timeout_says_of_several_jobs(server: Server) -> None:
+    """None of them is the one that it is about; so it says what was done for those that are not
+    done, and each has its own address and token."""
+    clock = FakeClock()
+    server.answer = lambda seen: DONE if seen.path == "/now" else poll(seen.path, "4")
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        pollers = [session.submit("GET", f"{server.url}/{path}") for path in ("a", "now", "b")]
+        clock.now += 1000
+        with pytest.raises(PollingTimeout, match=r"as_completed\(pollers\)$") as caught:
+            list(as_completed(pollers, timeout=10))
+        error = caught.value
+        assert error.polls == sum(poller.polls for poller in pollers) > 0
+        assert error.elapsed == pytest.approx(10)
+        assert (error.url, error.request, error.response) == (None, None, None)
+        assert error.continuation_token is None
+        server.answer = lambda _: DONE
+        for poller in pollers[::2]:
+            assert session.resume(poller.continuation_token()).result().text == "done"
+
+
 def test_a_timeout_is_not_held_up_by_an_answer(server: Server, session: PollingSession) -> None:
     answered = threading.Event()
 
