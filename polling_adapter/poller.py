@@ -203,7 +203,8 @@ class Poller:
         """What is asked next; of a job that is done, where its last answer came from."""
         if isinstance(self._outcome, requests.Response):
             return self._outcome.url
-        upcoming = self._call.upcoming() or self._call.job.request
+        job = self._call.job
+        upcoming = self._call.upcoming() or job.upcoming or job.request
         return "" if upcoming is None else upcoming.url or ""
 
     @property
@@ -237,8 +238,8 @@ class Poller:
         token = self._call.token(tuple(headers))
         if token is None:
             raise ValueError(
-                f"nothing is left to resume: {printable(self.url)} named no address to go on with, "
-                "or it is unknown whether the work has begun"
+                f"nothing is left to resume: {printable(self.url)} named no http:// or https:// "
+                "address to go on with, or it is unknown whether the work has begun"
             )
         # The limits of what an error has ended count anew.
         return str(token.anew() if isinstance(outcome, Exception) else token)

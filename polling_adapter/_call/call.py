@@ -131,6 +131,14 @@ def unknown(request: str) -> str:
     )
 
 
+def _without_token(request: str) -> str:
+    """What to say where the job is at an address that no token holds."""
+    return (
+        f"it goes on with {request}; there is no continuation token, as one holds http:// and "
+        "https:// addresses only"
+    )
+
+
 def _without_userinfo(url: str | None) -> str:
     try:
         return without_userinfo(url or "")
@@ -503,7 +511,8 @@ class Call:
         return self.clock.monotonic() - self.job.progress.started
 
     def upcoming(self) -> Upcoming | None:
-        """The request that comes next, as far as it is known; None: there is none."""
+        """The request that comes next, as far as it is known, and an address of which a token can
+        be made; None: there is none."""
         job = self.current()
         upcoming = _upcoming(job)
         if upcoming is not None and not may_be_sent(job, upcoming):
@@ -512,8 +521,9 @@ class Call:
             return upcoming
         # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
         answered = None if job.response is None else job.response.request or job.request
-        polled = answered is not None and job.progress.survives(answered.method or "")
-        return answered if polled else None
+        if answered is None or not is_address(answered.url):
+            return None
+        return answered if job.progress.survives(answered.method or "") else None
 
     def token(self, headers: tuple[str, ...] = ()) -> Token | None:
         """What another call needs to go on with this; None: there is nothing to go on with.
@@ -521,7 +531,7 @@ class Call:
         :param headers: the names of those headers of the request that it holds.
         """
         job, upcoming = self.current(), self.upcoming()
-        if upcoming is None:
+        if upcoming is None or not is_address(self.origin or upcoming.url):
             return None
         now, progress, given = self.clock.monotonic(), job.progress, upcoming.headers
         at = now if job.due is None else job.due.at
@@ -563,11 +573,9 @@ class Call:
             self.release(job.response)
         upcoming: Any = job.upcoming
         token = self.token()
-        what = f"{upcoming.method} {printable(upcoming.url)}"
-        how = unknown(what) if token is None else f"resume with {what}: {self._line(token)}"
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         return _ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
+            f"{verdict.reason}; seen so far: {job.progress.tally()}; {self._how(upcoming, token)}",
             request=job.request,
             response=job.response,
             url=_without_userinfo(upcoming.url),
@@ -576,6 +584,14 @@ class Call:
             continuation_token=None if token is None else str(token.anew()),
             **more,
         )
+
+    def _how(self, upcoming: Upcoming, token: Token | None) -> str:
+        """How to go on with ``upcoming``, as the end of a message."""
+        if token is not None:
+            what = f"{token.method} {printable(token.url)}"
+            return f"resume with {what}: {self._line(token)}"
+        what = f"{upcoming.method} {printable(upcoming.url)}"
+        return _without_token(what) if may_be_sent(self.job, upcoming) else unknown(what)
 
     def _line(self, token: Token) -> str:
         """The line of code that goes on, by a policy that lets it."""
