@@ -6,7 +6,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any, NoReturn
 
@@ -403,7 +403,8 @@ class Poller:
                 kwargs["hooks"] = carrying(call, kwargs.get("hooks"), self._session)
                 stock = requests.Session.request
                 send = partial(stock, self._session, upcoming.method, upcoming.url, **kwargs)
-            return attempt(call, send, reads=not kwargs.get("stream", self._session.stream))
+            reads = not kwargs.get("stream", self._session.stream)
+            return attempt(call, lambda: _answer(send()), reads=reads)
         request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
         following: Following = call.following
         return following.attempt(call, call.owns(request))
@@ -427,3 +428,13 @@ class Poller:
             elapsed=self._call.elapsed,
             continuation_token=None if token is None else str(token),
         )
+
+
+def _answer(sent: requests.Response | Future[requests.Response]) -> requests.Response:
+    """What ``Session.request()`` returns, or promises, as that of requests-futures does."""
+    if not isinstance(sent, Future):
+        return sent
+    try:
+        return sent.result()
+    finally:
+        sent.cancel()  # whoever is interrupted here begins nothing later on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from io import BytesIO
 from typing import Any
 
@@ -28,10 +29,11 @@ from polling_adapter import (
     PollingPolicy,
     PollingSession,
     TooManyPolls,
+    as_completed,
 )
 
 from .conftest import Open
-from .server import DONE, Reply, Seen, Server, again, poll
+from .server import DONE, RESET, Reply, Seen, Server, again, poll
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -177,6 +179,46 @@ def test_requests_futures(server: Server, futures: Any) -> None:
         refused = session.get(server.url, polling=FAST.replace(max_polls=2))
         with pytest.raises(TooManyPolls, match="max_polls=2"):
             refused.result()
+
+
+def test_requests_futures_begins_a_job(server: Server) -> None:
+    """Its request() promises the response; whoever begins a job waits for the first."""
+    server.script(poll("/w/1"), poll("/w/2"), DONE)
+    with FuturePollingSession(policy=FAST) as session:
+        poller = session.begin("POST", f"{server.url}/start")
+        assert (poller.url, poller.done()) == (f"{server.url}/w/1", False)
+        assert session.resume(poller.continuation_token()).result().text == "done"
+        assert poller.result().text == "done"
+        assert server.asked[:2] == ["POST /start", "GET /w/1"]
+        server.script(poll("/w"))
+        jobs = [session.submit("POST", server.url, polling=FAST.replace(max_polls=2))] * 2
+        assert [type(job.exception()) for job in as_completed(jobs)] == [TooManyPolls]
+        server.script(RESET)
+        with pytest.raises(requests.ConnectionError):
+            session.begin("POST", f"{server.url}/unanswered")
+    assert server.asked.count("POST /unanswered") == 1
+
+
+def test_P6_requests_futures_begins_nothing_twice(server: Server) -> None:
+    """What waits for a thread is not sent where whoever waits for it is interrupted."""
+
+    class CtrlC(BaseException):
+        pass
+
+    class Interrupted(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            raise CtrlC
+
+    waiting = Interrupted()
+
+    class Busy(FuturePollingSession):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            return waiting
+
+    with Busy(policy=FAST) as session, pytest.raises(CtrlC):
+        session.begin("POST", server.url)
+    assert waiting.cancelled()
+    assert server.asked == []
 
 
 # authentication
