@@ -14,11 +14,12 @@ from requests.hooks import dispatch_hook
 from urllib3.exceptions import EmptyPoolError
 
 from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
-from ._call.call import Call, Next
+from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
 from ._call.hooks import has_hooks, owner_of, seen
+from ._call.job import Next
 from ._call.meaning import redirect_of, shown_as_redirect
 from ._call.next_request import (
     Repetition,
@@ -30,7 +31,7 @@ from ._call.next_request import (
 )
 from ._call.pools import wait_within_calls
 from ._call.read_ahead import unread
-from ._call.retries import sending, within_call
+from ._call.retries import within_call
 from ._rules.address import printable
 from .policy import PollingPolicy
 
@@ -109,7 +110,11 @@ class PollingAdapterMixin(_Base):
             return super().send(request, **options)
         redirect = followed_by(request)
         before = challenged(request) if redirect is None else redirect.handed
-        call = Call(self.policy) if before is None else before.goes_on(before.policy or self.policy)
+        if before is None:
+            call = Call(self.policy)
+        else:
+            policy = before.policy or self.policy
+            call = Call(policy, before.job(policy), origin=before.origin)
         chain = _Chain(call, super().send, options, request.hooks)
         return call.run(chain.answer, request, redirect)
 

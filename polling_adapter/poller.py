@@ -12,17 +12,16 @@ from typing import Any, NoReturn
 
 import requests
 
-from ._call.call import AsBefore, Call, Job, Next, may_be_sent, unknown
+from ._call.call import Call, unknown
 from ._call.choice import carrying
 from ._call.exchange import attempt
-from ._call.following import Following
+from ._call.job import AsBefore, Job, Next
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
 from ._call.turn import Turn, without_frames
 from ._clock import at_work, sleep_unless
 from ._rules.address import printable
 from ._rules.answer import KEY
-from ._rules.progress import Due, Progress
 from ._rules.token import Token
 from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
@@ -99,38 +98,20 @@ class Poller:
                 "the continuation token is of a job that polls what is no redirect: give a policy "
                 "with the same pending="
             )
-        clock = chosen.clock
-        wait = max(0.0, token.due - clock.time())
-        at = clock.monotonic() + wait
-        total = chosen.total_timeout
+        clock, total = chosen.clock, chosen.total_timeout
         if policy is None and token.left is not None:
             allowed = token.elapsed + token.left
             total = allowed if total is None else min(allowed, total)
-        started = at - token.elapsed
-        progress = Progress(
-            started,
-            None if total is None else started + total,
-            polls=token.polls,
-            counted=token.counted,
-            redirects=token.redirects,
-            failures=token.failures,
-            failing_since=at - token.failing,
-            fives=token.fives,
-            refusals=token.refusals,
-            unusable=token.unusable,
-            is_result=token.is_result,
-        )
-        due = Due(at, "resumed", asked=wait if token.is_asked else None, jitter=False)
         kwargs = as_redirected(session, token, kwargs)
         first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
-        job = Job(progress, due, first, unanswered=token.needs_key)
-        if not may_be_sent(job, first):
+        job = Job.resumed(token, clock.monotonic(), clock.time(), total)._replace(upcoming=first)
+        if not job.may_be_sent(first):
             raise ValueError(
                 f"{token.method} {printable(token.url)} got no answer: that the work is not begun "
                 f"twice, give the {KEY} that it had, in headers="
             )
         poller = cls(session, Call(chosen, job, origin=token.origin))
-        poller._check_limits(due, first)
+        poller._check_limits(job)
         return poller
 
     def done(self) -> bool:
@@ -376,9 +357,8 @@ class Poller:
             if call.following is None:  # somebody above has answered in our place
                 result: requests.Response = step
                 return result
-            following: Following = call.following
             response: requests.Response = step
-            step = following.after(call, response, call.sent)
+            step = call.following.after(call, response, call.sent)
             if step is None:
                 return response
         if not isinstance(step, AsBefore):
@@ -387,7 +367,7 @@ class Poller:
         return None
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
-        if not may_be_sent(call.job, upcoming):
+        if not call.job.may_be_sent(upcoming):
             raise PollingError(  # something has interrupted it
                 unknown(f"{upcoming.method} {printable(upcoming.url)}"),
                 url=upcoming.url,
@@ -406,14 +386,13 @@ class Poller:
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
         request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
-        following: Following = call.following
-        return following.attempt(call, call.owns(request))
+        sent: requests.Response | Next = call.following.attempt(call, call.owns(request))
+        return sent
 
-    def _check_limits(self, due: Due, first: Unprepared) -> None:
+    def _check_limits(self, job: Job) -> None:
         """A job that cannot go on within its limits ends at once."""
-        call = self._call
         try:
-            call.step(call.pause, Next(first, due, None))  # type: ignore[arg-type]
+            self._call.step(self._call.pause, Next(job.upcoming, job.due, None))
         except PollingError as error:
             self._outcome = without_frames(error)
 

@@ -10,12 +10,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
-from ._call.call import Call, Next
+from ._call.call import Call
 from ._call.choice import carrying, checked, chosen, take_choice
 from ._call.exchange import until_answered
 from ._call.following import Following, leads_on
-from ._call.handed_out import HandedOut, hand_to_caller
+from ._call.handed_out import HandedOut
 from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
+from ._call.job import Next
 from ._call.meaning import redirect_of
 from ._call.next_request import decide_alike
 from .adapter import PollingAdapter, PollingAdapterMixin
@@ -100,8 +101,9 @@ class PollingMixin(_Base):
         follows = kwargs.get("allow_redirects", True)
         call = self._call_of(request, choice, follows)
         response = call.run(self._first, call, request, kwargs)
-        if not follows:
-            hand_to_caller(response, call)
+        if not follows and response.next is not None:
+            handed = HandedOut.of(call.job, call.origin, call.policy, response)
+            mark(response.next, handed)
         return response
 
     def resolve_redirects(
@@ -219,10 +221,16 @@ class PollingMixin(_Base):
         """The call that ``request`` begins, or goes on with."""
         if isinstance(choice, Call):  # a request of a job, sent again by hand
             choice = choice.policy
-        handed = mark_of(request, HandedOut)
+        return self._call_after(mark_of(request, HandedOut), choice, follows)
+
+    def _call_after(
+        self, handed: HandedOut | None, policy: PollingPolicy | None = None, follows: bool = True
+    ) -> Call:
+        """The call that follows what was ``handed`` out, if anything was."""
         if handed is None:
-            return Call(choice or self.policy, follows=follows)
-        return handed.goes_on(choice or handed.policy or self.policy, follows=follows)
+            return Call(policy or self.policy, follows=follows)
+        policy = policy or handed.policy or self.policy
+        return Call(policy, handed.job(policy), origin=handed.origin, follows=follows)
 
     def _first(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
@@ -267,7 +275,7 @@ class PollingMixin(_Base):
     ) -> Generator[requests.Response, None, None]:
         """What comes of a redirect that a caller has, who wants to see each as it comes."""
         handed = self._handed_out_with(resp)
-        call = Call(self.policy) if handed is None else handed.goes_on(handed.policy or self.policy)
+        call = self._call_after(handed)
         own = call.owns(req)
         call.answered_before(resp, own, known=handed is not None)
         call.following = self._following(options)

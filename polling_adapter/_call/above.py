@@ -98,7 +98,8 @@ def hand_to_session(
     response: requests.Response, request: requests.PreparedRequest, url: str | None, call: Call
 ) -> None:
     """What is copied from ``request`` from now on may follow ``response``, to ``url``."""
-    redirect = Redirect(HandedOut.of(call, response), url, request)
+    handed = HandedOut.of(call.job, call.origin, call.policy, response)
+    redirect = Redirect(handed, url, request)
     redirects = mark_of(request, Redirects)
     if redirects is None:
         # Threads may share the request, so whoever comes first makes what they share.
@@ -146,7 +147,9 @@ def hand_to_hooks(
 ) -> None:
     """What hooks copy from ``request`` goes on with ``call``."""
     # What follows a redirect of the copy shares the hooks, too.
-    mark_shared(request, Challenged(HandedOut.of(call, response), request))
+    mark_shared(
+        request, Challenged(HandedOut.of(call.job, call.origin, call.policy, response), request)
+    )
 
 
 def challenged(request: requests.PreparedRequest) -> HandedOut | None:

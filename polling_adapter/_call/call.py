@@ -11,15 +11,16 @@ from __future__ import annotations
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import requests
 
 from .._clock import at_work
-from .._rules.address import is_address, origin, printable, without_userinfo
-from .._rules.answer import Answer, is_final, is_repeatable, retry_after
-from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict, retried
+from .._rules.address import origin, printable, without_userinfo
+from .._rules.answer import Answer, is_final
+from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict
 from .._rules.token import Token
 from ..exceptions import (
     OutageTooLong,
@@ -32,10 +33,10 @@ from ..exceptions import (
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
 from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
+from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, meaning_of, presume, redirect_of
-from .next_request import next_request
 from .secrets import show_no_secrets
-from .timeout import is_timeout, within
+from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
 
@@ -50,77 +51,6 @@ _ERRORS: dict[Limit, type[PollingError]] = {
     "retry_after_max": RetryAfterTooLong,
     "outage_max": OutageTooLong,
 }
-
-
-class Upcoming(Protocol):
-    """What is to know of a request that is yet to be sent, prepared or packed."""
-
-    method: Any
-    url: Any
-
-    @property
-    def body(self) -> Any:
-        """What it is sent with, or made of; None: nothing."""
-
-    @property
-    def headers(self) -> Mapping[str, Any]:
-        """Those that it is sent with."""
-
-
-class Job(NamedTuple):
-    """Where a call stands.
-
-    :param due: when what comes next may be sent, and why; None: at once.
-    :param upcoming: the request that comes next; None: what ``response`` leads to, if anywhere.
-    :param request: the last that was sent, or is about to be.
-    :param response: the last that was received.
-    :param unanswered: ``request`` is sent, and nobody knows what became of it.
-    """
-
-    progress: Progress
-    due: Due | None = None
-    upcoming: Any = None
-    request: requests.PreparedRequest | None = None
-    response: requests.Response | None = None
-    unanswered: bool = False
-
-
-class Next(NamedTuple):
-    """What comes next.
-
-    :param request: is sent,
-    :param due: then; None: at once.
-    :param response: asks for it; None: an error does.
-    """
-
-    request: requests.PreparedRequest
-    due: Due | None
-    response: requests.Response | None
-
-
-class AsBefore(Next):
-    """Nothing came of a request, as whoever asked has no more time: the job is as it was before."""
-
-    __slots__ = ()
-
-
-def _upcoming(job: Job) -> Upcoming | None:
-    """What comes next, whether it leads anywhere or not."""
-    upcoming: Upcoming | None = job.upcoming
-    redirect = None if job.response is None else redirect_of(job.response)
-    if upcoming is not None or redirect is None or not redirect.is_redirect:
-        return upcoming
-    prepared: Any = getattr(job.response, "_next", None)  # where the session has looked ahead
-    try:
-        return prepared or next_request(redirect, job.request)  # type: ignore[arg-type]
-    except (ValueError, requests.RequestException):  # its Location cannot be read
-        return None
-
-
-def may_be_sent(job: Job, upcoming: Upcoming) -> bool:
-    """Whether ``upcoming`` cannot begin the work twice: nobody knows what became of a request that
-    was sent and not answered."""
-    return not job.unanswered or is_repeatable(upcoming.method or "", upcoming.headers)
 
 
 def unknown(request: str) -> str:
@@ -404,13 +334,6 @@ class Call:
             return progress.deadline
         return until if progress.deadline is None else min(until, progress.deadline)
 
-    def is_cut_by(self, error: requests.RequestException) -> bool:
-        """Whether nothing is wrong but that whoever asks has no more time."""
-        ends = self.ends
-        if ends is None or ends != self.until or self.clock.monotonic() < ends:
-            return False
-        return is_timeout(error)
-
     def redirected(self) -> None:
         """A redirect that is no poll is followed."""
         self.job = self.job._replace(progress=self.job.progress.redirected())
@@ -478,32 +401,10 @@ class Call:
         ends = self.ends
         return ends is not None and self.clock.monotonic() > ends
 
-    def has_time_for(self, seconds: float) -> bool:
-        """Whether a transport below may retry by itself after ``seconds``; if not, that ends the
-        call, or this poll."""
-        now, ends = self.clock.monotonic(), self.ends
-        if ends is not None and ends == self.until and now + seconds > ends:
-            return False
-        verdict = self.job.progress.pause(retried(seconds, self.policy, now), self.policy, now, 0)
-        if isinstance(verdict, GiveUp):
-            self.exchange.out_of_time = verdict
-            return False
-        return True
-
-    def wait_to_retry(self, seconds: float) -> None:
-        """Wait where a transport below retries by itself."""
-        due = retried(seconds, self.policy, self.clock.monotonic())
-        self.wait(Next(self.job.upcoming, due, None))
-
-    def asked_for(self, headers: Mapping[str, str]) -> float | None:
-        """The seconds that a response with these ``headers`` asks to wait."""
-        return retry_after(headers, self.clock.time())
-
     @property
     def is_job(self) -> bool:
         """Whether something was asked to wait for."""
-        job = self.current()
-        return job.progress.is_job or job.due is not None
+        return self.current().is_begun
 
     @property
     def elapsed(self) -> float:
@@ -511,60 +412,16 @@ class Call:
         return self.clock.monotonic() - self.job.progress.started
 
     def upcoming(self) -> Upcoming | None:
-        """The request that comes next, as far as it is known, and an address of which a token can
-        be made; None: there is none."""
-        job = self.current()
-        upcoming = _upcoming(job)
-        if upcoming is not None and not may_be_sent(job, upcoming):
-            return None
-        if upcoming is not None and is_address(upcoming.url):
-            return upcoming
-        # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
-        answered = None if job.response is None else job.response.request or job.request
-        if answered is None or not is_address(answered.url):
-            return None
-        return answered if job.progress.survives(answered.method or "") else None
+        """The request that comes next, and of which a token can be made; None: there is none."""
+        return self.current().resumable()
 
     def token(self, headers: tuple[str, ...] = ()) -> Token | None:
         """What another call needs to go on with this; None: there is nothing to go on with.
 
         :param headers: the names of those headers of the request that it holds.
         """
-        job, upcoming = self.current(), self.upcoming()
-        if upcoming is None or not is_address(self.origin or upcoming.url):
-            return None
-        now, progress, given = self.clock.monotonic(), job.progress, upcoming.headers
-        at = now if job.due is None else job.due.at
-        # What is due stays due: the text rounds up, to the millisecond (P2).
-        due = self.clock.time() + (at - now if at > now else at - now - 0.002)
-        # The first is yet to be counted, but what goes on with it is a poll already.
-        polls = 1 if not progress.polls and job.due is not None and job.due.poll else 0
-        # The wait that was asked for counts; what a token rests beyond that does not.
-        then = max(at, now)
-        return Token(
-            url=without_userinfo(upcoming.url or ""),
-            method=upcoming.method or "",
-            due=max(0.0, due),
-            polls=progress.polls + polls,
-            counted=progress.counted + polls,
-            redirects=progress.redirects,
-            elapsed=max(0.0, then - progress.started),
-            left=progress.left(then),
-            failures=progress.failures,
-            failing=max(0.0, then - progress.failing_since) if progress.failures else 0.0,
-            fives=progress.fives,
-            refusals=progress.refusals,
-            unusable=progress.unusable,
-            is_asked=job.due is None or job.due.asked is not None,
-            pending=self.policy.pending is not None,
-            is_result=progress.is_result,
-            no_cache=given.get("Cache-Control") == "no-cache"
-            or (job.due is not None and job.due.storable),
-            origin=without_userinfo(self.origin or upcoming.url or ""),
-            has_body=upcoming.body is not None,
-            needs_key=job.unanswered and not is_repeatable(upcoming.method or "", {}),
-            headers={name: given[name] for name in headers if name in given},
-        )
+        now, wall, pending = self.clock.monotonic(), self.clock.time(), self.policy.pending
+        return self.current().token(now, wall, self.origin, pending is not None, headers)
 
     def ended(self, verdict: GiveUp) -> PollingError:
         """The error of a call that gives up before what comes next."""
@@ -591,7 +448,7 @@ class Call:
             what = f"{token.method} {printable(token.url)}"
             return f"resume with {what}: {self._line(token)}"
         what = f"{upcoming.method} {printable(upcoming.url)}"
-        return _without_token(what) if may_be_sent(self.job, upcoming) else unknown(what)
+        return _without_token(what) if self.job.may_be_sent(upcoming) else unknown(what)
 
     def _line(self, token: Token) -> str:
         """The line of code that goes on, by a policy that lets it."""
@@ -656,3 +513,7 @@ class Call:
                 response=step.response,
             )
             self.policy.on_wait(wait)
+
+
+#: The call whose request an adapter is sending, in this context.
+sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)

@@ -14,12 +14,13 @@ from .._rules.address import printable
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, let_go
-from .call import AsBefore, Call, Next
+from .call import Call
 from .hooks import Hook, has_hooks, owner_of
+from .job import AsBefore, Next
 from .meaning import shown_as_redirect
 from .read_ahead import unread
 from .secrets import show_no_secrets
-from .timeout import leave_to_caller, shorten
+from .timeout import is_timeout, leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")
 
@@ -197,7 +198,7 @@ class Exchange:
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
-        if self._call.is_cut_by(error):
+        if self._is_cut(error):
             self._put_back()
             return
         verdict = self.out_of_time or self._call.failed(error)
@@ -257,6 +258,14 @@ class Exchange:
         if hooked:
             unread(response)
         return True
+
+    def _is_cut(self, error: requests.RequestException) -> bool:
+        """Whether nothing is wrong but that whoever asks has no more time."""
+        call = self._call
+        ends = call.ends
+        if ends is None or ends != call.until or call.clock.monotonic() < ends:
+            return False
+        return is_timeout(error)
 
     def _put_back(self) -> None:
         """The job is as if the request had not been sent."""

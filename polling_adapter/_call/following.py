@@ -13,9 +13,10 @@ import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from .._rules.address import origin
-from .call import Call, Next
+from .call import Call
 from .exchange import attempt, until_answered
 from .hooks import owner_of
+from .job import Next
 from .meaning import redirect_of
 from .next_request import Repetition, repeats, repetition, unreadable
 

@@ -13,8 +13,7 @@ import requests
 
 from .._rules.progress import Due, Progress
 from ..policy import PollingPolicy
-from .call import Call, Job
-from .hooks import mark
+from .job import Job
 
 
 class HandedOut:
@@ -35,9 +34,7 @@ class HandedOut:
         policy: PollingPolicy | None,
         wall: float | None = None,
         response: Callable[[], requests.Response | None] = lambda: None,
-        handed_at: float | None = None,
     ) -> None:
-        self.handed_at = handed_at
         self.response = response
         self.progress = progress
         self.due = due
@@ -46,37 +43,38 @@ class HandedOut:
         self.wall = wall
 
     @classmethod
-    def of(cls, call: Call, response: requests.Response) -> HandedOut:
-        """Where ``call`` stands, whose ``response`` is handed out."""
-        job, weakly = call.job, weakref.ref(response)  # if nobody follows it, it shall be gone
-        now = call.clock.monotonic()
-        return cls(job.progress, job.due, call.origin, call.policy, None, weakly, now)
+    def of(
+        cls, job: Job, origin: str | None, policy: PollingPolicy, response: requests.Response
+    ) -> HandedOut:
+        """Where a call stands whose ``response`` is handed out."""
+        weakly = weakref.ref(response)  # if nobody follows it, it shall be gone
+        return cls(job.progress, job.due, origin, policy, None, weakly)
 
     @property
-    def was_over(self) -> bool:
-        """Whether the call's time had gone by when it was handed out."""
-        return self.handed_at is not None and self.progress.left(self.handed_at) == 0
+    def is_kept(self) -> bool:
+        """Whether it lies in the caller's hands; else a session follows it now.
 
-    def goes_on(self, policy: PollingPolicy, *, follows: bool = True) -> Call:
-        """The call that goes on from here."""
+        Of that, requests makes the ``next`` of all but the first redirect, too, but gives them a
+        history before it reads their bodies.
+        """
+        response = self.response()
+        return response is None or (response.next is not None and not response.history)
+
+    def job(self, policy: PollingPolicy) -> Job:
+        """That of the call by ``policy`` which goes on from here."""
         clock = policy.clock
         now, due = clock.monotonic(), self.due
         progress = self.progress._replace(redirects=0)  # to requests, too, this is a new call
         if due is not None and self.wall is not None:
             due = due._replace(at=now + max(0.0, self.wall - clock.time()))
         started, counted, total = progress.started, progress.counted, policy.total_timeout
-        over = progress.left(now) == 0 and not self.was_over
+        over = progress.left(now) == 0 and self.is_kept
         if self.wall is not None or over:  # time went by in other hands
             started, counted = now, 0
         if started == now or policy is not self.policy:
             deadline = None if total is None else started + total
             progress = progress._replace(started=started, counted=counted, deadline=deadline)
-        return Call(
-            policy,
-            Job(progress, due, response=self.response()),
-            origin=self.origin,
-            follows=follows,
-        )
+        return Job(progress, due, response=self.response())
 
     def __reduce__(self) -> tuple[Any, ...]:
         wall = self.wall
@@ -85,10 +83,3 @@ class HandedOut:
             wall = clock.time() + max(0.0, self.due.at - clock.monotonic())
         # The policy may hold what cannot be pickled.
         return type(self), (self.progress, self.due, self.origin, None, wall or 0.0)
-
-
-def hand_to_caller(response: requests.Response, call: Call) -> None:
-    """``response.next`` knows where ``call`` stands."""
-    upcoming = response.next
-    if upcoming is not None:
-        mark(upcoming, HandedOut.of(call, response))

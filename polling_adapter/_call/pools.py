@@ -7,7 +7,7 @@ from typing import Any
 
 import urllib3
 
-from .retries import sending
+from .call import sending
 from .timeout import within
 
 

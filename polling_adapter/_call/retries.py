@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import Any
 
 import urllib3
 from urllib3.exceptions import MaxRetryError, ResponseError
 
-from .call import Call
-
-#: The call whose request the adapter is sending, in this context.
-sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)
+from .._rules.answer import retry_after
+from .._rules.progress import GiveUp, retried
+from .call import Call, sending
+from .job import Next
 
 
 def within_call(retries: urllib3.Retry) -> urllib3.Retry:
@@ -58,7 +57,7 @@ class Retries(urllib3.Retry):
         """As :meth:`urllib3.Retry.increment`, but a wait that does not fit into the call is the end
         of the retries."""
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
-        if not self.call.has_time_for(after.wait_before(response)):
+        if not self._has_time_for(after.wait_before(response)):
             raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))
         return after  # type: ignore[no-any-return]
 
@@ -67,11 +66,26 @@ class Retries(urllib3.Retry):
         clipped."""
         seconds = self.get_backoff_time()
         if response is not None and self.respect_retry_after_header:
-            seconds = self.call.asked_for(response.headers) or seconds
+            seconds = retry_after(response.headers, self.call.clock.time()) or seconds
         return seconds
 
     def sleep(self, response: Any = None) -> None:
         """Wait, as the call does it."""
         seconds = self.wait_before(response)
         if seconds > 0:
-            self.call.wait_to_retry(seconds)
+            due = retried(seconds, self.call.policy, self.call.clock.monotonic())
+            self.call.wait(Next(self.call.job.upcoming, due, None))
+
+    def _has_time_for(self, seconds: float) -> bool:
+        """Whether there may be another try after ``seconds``; if not, that ends the call, or this
+        poll."""
+        call = self.call
+        now, ends = call.clock.monotonic(), call.ends
+        if ends is not None and ends == call.until and now + seconds > ends:
+            return False
+        due = retried(seconds, call.policy, now)
+        verdict = call.job.progress.pause(due, call.policy, now, 0)
+        if isinstance(verdict, GiveUp):
+            call.exchange.out_of_time = verdict
+            return False
+        return True

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, PollingTimeout
 
 from ..conftest import Open, both_ways
+from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, poll, serving
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
@@ -132,3 +133,42 @@ def test_P8_what_stalls_late_is_not_waited_for_anew(
         session.post(f"{server.url}/start")
     assert time.monotonic() - began < 1.6
     over.set()
+
+
+def dripping() -> Iterator[bytes]:
+    for _ in range(14):
+        yield b"."
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("first", [poll("/0"), Reply(302, {"Location": "/0"})])
+def test_P8_one_deadline_over_redirects_that_drip(
+    server: Server, connect: Open, first: Reply
+) -> None:
+    """requests reads their bodies, which no timeout ends while something comes."""
+    server.answer = lambda seen: (
+        first
+        if seen.path == "/start"
+        else Reply(302, {"Location": f"/{int(seen.path[1:]) + 1}"}, dripping)
+    )
+    session = connect(FAST.replace(total_timeout=0.5))
+    error = ends_in_time(session, f"{server.url}/start")
+    assert server.asked == ["POST /start", "GET /0"]
+    assert error.url == f"{server.url}/1"
+
+
+@pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "0"}])
+def test_a_redirect_that_the_caller_keeps_is_followed_whenever_it_likes(
+    server: Server, connect: Open, clock: FakeClock, retry_after: dict[str, str]
+) -> None:
+    """Also one that has come when the time was over."""
+
+    def late() -> Iterator[bytes]:
+        clock.now += 90
+        yield b"."
+
+    server.script(Reply(302, {"Location": "/w", **retry_after}, late), DONE)
+    session = connect(FAST.replace(clock=clock, total_timeout=60))
+    response = session.post(server.url, allow_redirects=False)
+    clock.now += 7200
+    assert session.send(response.next).text == "done"  # type: ignore[arg-type]

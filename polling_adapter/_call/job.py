@@ -1,0 +1,175 @@
+"""Where a call stands, as a value: what comes next and when, and the counters.
+
+Tokens, errors and pollers are made of it, so none of them can say anything else (P6, P10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import requests
+
+from .._rules.address import is_address, without_userinfo
+from .._rules.answer import is_repeatable
+from .._rules.progress import Due, Progress
+from .._rules.token import Token
+from .meaning import redirect_of
+from .next_request import next_request
+
+
+class Upcoming(Protocol):
+    """What is to know of a request that is yet to be sent, prepared or packed."""
+
+    method: Any
+    url: Any
+
+    @property
+    def body(self) -> Any:
+        """What it is sent with, or made of; None: nothing."""
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """Those that it is sent with."""
+
+
+class Next(NamedTuple):
+    """What comes next.
+
+    :param request: is sent,
+    :param due: then; None: at once.
+    :param response: asks for it; None: an error does.
+    """
+
+    request: requests.PreparedRequest
+    due: Due | None
+    response: requests.Response | None
+
+
+class AsBefore(Next):
+    """Nothing came of a request, as whoever asked has no more time: the job is as it was before."""
+
+    __slots__ = ()
+
+
+class Job(NamedTuple):
+    """Where a call stands.
+
+    :param due: when what comes next may be sent, and why; None: at once.
+    :param upcoming: the request that comes next; None: what ``response`` leads to, if anywhere.
+    :param request: the last that was sent, or is about to be.
+    :param response: the last that was received.
+    :param unanswered: ``request`` is sent, and nobody knows what became of it.
+    """
+
+    progress: Progress
+    due: Due | None = None
+    upcoming: Any = None
+    request: requests.PreparedRequest | None = None
+    response: requests.Response | None = None
+    unanswered: bool = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether something was asked to wait for."""
+        return self.progress.is_job or self.due is not None
+
+    def may_be_sent(self, upcoming: Upcoming) -> bool:
+        """Whether ``upcoming`` cannot begin the work twice: nobody knows what became of a request
+        that was sent and not answered."""
+        return not self.unanswered or is_repeatable(upcoming.method or "", upcoming.headers)
+
+    def resumable(self) -> Upcoming | None:
+        """The request that comes next, and of which a token can be made; None: there is none."""
+        upcoming = self._led_to()
+        if upcoming is not None and not self.may_be_sent(upcoming):
+            return None
+        if upcoming is not None and is_address(upcoming.url):
+            return upcoming
+        # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
+        answered = None if self.response is None else self.response.request or self.request
+        if answered is None or not is_address(answered.url):
+            return None
+        return answered if self.progress.survives(answered.method or "") else None
+
+    def _led_to(self) -> Upcoming | None:
+        """What comes next, whether it leads anywhere or not."""
+        upcoming: Upcoming | None = self.upcoming
+        redirect = None if self.response is None else redirect_of(self.response)
+        if upcoming is not None or redirect is None or not redirect.is_redirect:
+            return upcoming
+        prepared: Any = getattr(self.response, "_next", None)  # where the session has looked ahead
+        try:
+            return prepared or next_request(redirect, self.request)  # type: ignore[arg-type]
+        except (ValueError, requests.RequestException):  # its Location cannot be read
+            return None
+
+    def token(
+        self, now: float, wall: float, origin: str | None, pending: bool, headers: tuple[str, ...]
+    ) -> Token | None:
+        """What another call needs to go on with this; None: there is nothing to go on with.
+
+        :param now: monotonic seconds. :param wall: seconds since the epoch.
+        :param origin: a URL of where the job began; None: it is yet to begin.
+        :param pending: its policy has a ``pending``.
+        :param headers: the names of those headers of the request that it holds.
+        """
+        upcoming = self.resumable()
+        if upcoming is None or not is_address(origin or upcoming.url):
+            return None
+        progress, due, given = self.progress, self.due, upcoming.headers
+        at = now if due is None else due.at
+        # The first is yet to be counted, but what goes on with it is a poll already.
+        polls = 1 if not progress.polls and due is not None and due.poll else 0
+        # The wait that was asked for counts; what a token rests beyond that does not.
+        then = max(at, now)
+        return Token(
+            url=without_userinfo(upcoming.url or ""),
+            method=upcoming.method or "",
+            # What is due stays due: the text rounds up, to the millisecond (P2).
+            due=max(0.0, wall + (at - now if at > now else at - now - 0.002)),
+            polls=progress.polls + polls,
+            counted=progress.counted + polls,
+            redirects=progress.redirects,
+            elapsed=max(0.0, then - progress.started),
+            left=progress.left(then),
+            failures=progress.failures,
+            failing=max(0.0, then - progress.failing_since) if progress.failures else 0.0,
+            fives=progress.fives,
+            refusals=progress.refusals,
+            unusable=progress.unusable,
+            is_asked=due is None or due.asked is not None,
+            pending=pending,
+            is_result=progress.is_result,
+            no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
+            origin=without_userinfo(origin or upcoming.url or ""),
+            has_body=upcoming.body is not None,
+            needs_key=self.unanswered and not is_repeatable(upcoming.method or "", {}),
+            headers={name: given[name] for name in headers if name in given},
+        )
+
+    @classmethod
+    def resumed(cls, token: Token, now: float, wall: float, total: float | None) -> Job:
+        """The job that ``token`` was made of, but for its request.
+
+        :param now: monotonic seconds. :param wall: seconds since the epoch.
+        :param total: the ``total_timeout`` that holds for it, in seconds.
+        """
+        wait = max(0.0, token.due - wall)
+        at = now + wait
+        started = at - token.elapsed
+        progress = Progress(
+            started,
+            None if total is None else started + total,
+            polls=token.polls,
+            counted=token.counted,
+            redirects=token.redirects,
+            failures=token.failures,
+            failing_since=at - token.failing,
+            fives=token.fives,
+            refusals=token.refusals,
+            unusable=token.unusable,
+            is_result=token.is_result,
+        )
+        due = Due(at, "resumed", asked=wait if token.is_asked else None, jitter=False)
+        return cls(progress, due, unanswered=token.needs_key)
