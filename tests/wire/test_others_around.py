@@ -274,6 +274,24 @@ def test_P6_an_answer_that_is_no_result_says_how_to_go_on(
     assert server.asked[-1] == "GET /w"
 
 
+@pytest.mark.parametrize("status", [401, 404, 502])
+def test_P6_so_does_the_error_that_is_made_of_it(
+    server: Server, connect: Open, status: int
+) -> None:
+    server.script(poll("/w"), Reply(status), Reply(status))
+    session = connect(FAST.replace(poll_failures=0))
+    with pytest.raises(requests.HTTPError) as caught:
+        session.post(server.url).raise_for_status()
+    token = continuation_token(caught.value)
+    with pytest.raises(requests.HTTPError) as of_no_job:
+        session.get(server.url).raise_for_status()
+    assert continuation_token(of_no_job.value) is None
+    assert continuation_token(requests.HTTPError("of nothing")) is None
+    server.script(DONE)
+    with PollingSession(policy=FAST) as other:
+        assert other.resume(token or "").result().text == "done"
+
+
 def test_P6_a_redirect_that_nobody_follows_says_how_to_go_on(server: Server, connect: Open) -> None:
     server.script(poll("/w"), DONE)
     token = continuation_token(connect(FAST).post(server.url, allow_redirects=False))
