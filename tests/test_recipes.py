@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import runpy
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,8 @@ def session() -> Iterator[PollingSession]:
         yield session
 
 
-def recipe(name: str) -> Callable[..., requests.Response]:
-    found: Callable[..., requests.Response] = runpy.run_path(str(EXAMPLES / name))["ask"]
+def recipe(name: str, function: str = "ask") -> Callable[..., requests.Response]:
+    found: Callable[..., requests.Response] = runpy.run_path(str(EXAMPLES / name))[function]
     return found
 
 
@@ -52,6 +54,50 @@ def test_and_one_with_an_answer_is_not(server: Server, session: PollingSession) 
 def test_and_what_cannot_go_on_is_raised(session: PollingSession) -> None:
     with pytest.raises(requests.exceptions.InvalidURL):
         recipe("start_again.py")(session, "http://[", QUESTION)
+
+
+def test_a_job_goes_on_when_its_program_starts_again(
+    server: Server, session: PollingSession, tmp_path: Path
+) -> None:
+    result_of, kept = recipe("keep_token.py", "result_of"), tmp_path / "token"
+    server.script(poll("/work"), Reply(404), DONE)
+    for _ in range(2):  # as a kill, that ends what runs
+        with suppress(requests.HTTPError):
+            result_of(session, server.url, QUESTION, kept)
+        assert kept.exists() == (len(server.seen) == 2)
+    assert server.asked == ["POST /", "GET /work", "GET /work"]
+    result_of(session, server.url, QUESTION, kept)  # answered at once
+    assert not kept.exists()
+
+
+def test_a_start_that_fails_keeps_nothing(
+    server: Server, session: PollingSession, tmp_path: Path
+) -> None:
+    server.script(Reply(500))
+    with pytest.raises(requests.HTTPError):
+        recipe("keep_token.py", "result_of")(session, server.url, QUESTION, tmp_path / "token")
+    assert not (tmp_path / "token").exists()
+
+
+def what_becomes_of(seen: Seen) -> Reply:
+    """A start whose body is a status ends with it, a 0 without any answer."""
+    if seen.method == "POST":
+        return RESET if seen.body == b"0" else poll(f"/{seen.body.decode()}")
+    return Reply(int(seen.path[1:]), body=b"seven")
+
+
+def test_a_table_has_a_row_for_each_job(
+    server: Server, session: PollingSession, tmp_path: Path
+) -> None:
+    server.answer = what_becomes_of
+    path = tmp_path / "results.csv"
+    recipe("write_table.py", "write_table")(session, server.url, [200, 422, 0], path)
+    with path.open(newline="") as file:
+        rows = {row.pop("sample"): row for row in csv.DictReader(file)}
+    assert rows["200"] == {"result": "seven", "error": "", "token": ""}
+    assert rows["422"]["error"].startswith("422 Client Error")
+    assert rows["0"]["error"]
+    assert [bool(rows[sample]["token"]) for sample in ("422", "0")] == [True, False]
 
 
 class Guarded:

@@ -11,6 +11,7 @@ _NEEDED = {
     "test_docker.py": ("docker",),
     "test_freezegun.py": ("freezegun",),
     "test_own_redirects.py": ("azure.core", "keystoneauth1"),
+    "test_pandas.py": ("pandas",),
 }
 
 
