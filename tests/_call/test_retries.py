@@ -47,6 +47,19 @@ def test_it_honours_what_the_call_does_not_ask_again(server: Server, clock: Fake
     assert clock.slept == [7]
 
 
+@pytest.mark.parametrize("raises", [True, False])
+def test_P6_a_poll_that_it_gives_up_is_a_failed_poll(
+    server: Server, clock: FakeClock, raises: bool
+) -> None:
+    """An error is asked again as any other; of the status five in a row are the answer."""
+    retries = Retry(1, status_forcelist=[500], raise_on_status=raises)
+    server.script(poll("/work"), *[Reply(500)] * 10, DONE)
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        response = session.post(server.url)
+    assert response.status_code == (200 if raises else 500)
+    assert len(server.seen) == (12 if raises else 11)
+
+
 def test_P8_it_never_sleeps_past_the_deadline(server: Server, clock: FakeClock) -> None:
     server.script(RESET, RESET, DONE)
     policy = FAST.replace(clock=clock, total_timeout=3)
