@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -101,6 +102,13 @@ def test_a_session_gets_the_result_or_the_failure(site: Site) -> None:
     assert done[200].json() == REPORT
     assert "there are no figures for 2031" in done[422].text
     assert {wait.response.status_code for wait in waits if wait.response is not None} == {303}
+
+
+def test_the_program_of_the_page_prints_the_result(site: Site) -> None:
+    program = (DOCS / "examples" / "ask_report.py").read_text()
+    assert "http://127.0.0.1:5000" in program
+    program = program.replace("http://127.0.0.1:5000", site.url)
+    assert ast.literal_eval(run(sys.executable, "-c", program).stdout) == REPORT
 
 
 def test_an_adapter_gets_the_result_through_a_proxy_that_takes_a_prefix_away(site: Site) -> None:
