@@ -23,6 +23,7 @@ from ._call.job import Next
 from ._call.meaning import redirect_of, shown_as_redirect
 from ._call.next_request import (
     Repetition,
+    foreseen,
     next_request,
     repeats,
     repetition,
@@ -114,7 +115,7 @@ class PollingAdapterMixin(_Base):
             call = Call(self.policy)
         else:
             policy = before.policy or self.policy
-            call = Call(policy, before.job(policy), origin=before.origin)
+            call = Call(policy, before.job(policy, request), origin=before.origin)
         chain = _Chain(call, super().send, options, request.hooks)
         return call.run(chain.answer, request, redirect)
 
@@ -267,8 +268,10 @@ class _Chain:
             if has_hooks(request):
                 unread(response)
         try:
-            upcoming = next_request(response, request)
-        except (ValueError, requests.RequestException):
+            upcoming = foreseen(response, request)
+        except ValueError as error:
+            if call.job.progress.is_job:  # else it is the session's to raise it, if it follows
+                raise unreadable(error, request, response) from None
             upcoming = None
         url = None if upcoming is None else upcoming.url
         call.job = call.job._replace(upcoming=upcoming)

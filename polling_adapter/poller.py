@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import requests
 
+from ._call.body import drop, is_lost
 from ._call.call import Call, unknown
 from ._call.choice import carrying
 from ._call.exchange import attempt
@@ -72,7 +73,9 @@ class Poller:
         kwargs: dict[str, Any],
     ) -> Poller:
         call = Call(policy)
-        call.job = call.job._replace(upcoming=Unprepared(method.upper(), url, kwargs))
+        call.job = call.job._replace(
+            upcoming=Unprepared(method.upper(), url, kwargs, session.params)
+        )
         return cls(session, call)
 
     @classmethod
@@ -103,7 +106,7 @@ class Poller:
             allowed = token.elapsed + token.left
             total = allowed if total is None else min(allowed, total)
         kwargs = as_redirected(session, token, kwargs)
-        first = Unprepared(token.method, token.url, kwargs, is_resumed=True)
+        first = Unprepared(token.method, token.url, kwargs, session.params, is_resumed=True)
         job = Job.resumed(token, clock.monotonic(), clock.time(), total)._replace(upcoming=first)
         if not job.may_be_sent(first):
             raise ValueError(
@@ -344,12 +347,11 @@ class Poller:
 
     def _next(self, call: Call) -> requests.Response | None:
         """What comes of the next request: the result, or what is to be sent after it and waits."""
-        interrupted = call.arrived is not None
-        call.settle()
+        has_arrived = call.settle()
         job = call.job
-        if job.upcoming is None:
-            step: Any = job.response
-        elif interrupted:
+        if job.upcoming is None:  # something has interrupted what comes after its answer
+            step: Any = self._unharmed(call, job.response)
+        elif has_arrived:
             step = Next(job.upcoming, job.due, job.response)
         else:
             step = self._sent(call, job.upcoming)
@@ -366,6 +368,20 @@ class Poller:
             call.rest(Parcel(step.request, self._session.cookies))
         return None
 
+    def _unharmed(self, call: Call, response: Any) -> requests.Response | Next:
+        """``response``, or where its body was half read, what is answered to the poll again."""
+        if not is_lost(response):
+            answer: requests.Response = response
+            return answer
+        drop(response)
+        if call.job.progress.survives(call.sent.method or ""):
+            return self._sent(call, call.sent)
+        raise requests.exceptions.ChunkedEncodingError(
+            f"the body of {printable(response.url)} was being read when something interrupted it",
+            request=call.sent,
+            response=response,
+        )
+
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
         if not call.job.may_be_sent(upcoming):
             raise PollingError(  # something has interrupted it
@@ -377,12 +393,12 @@ class Poller:
                 call.begins()
             polling: Any = call
             kwargs = {**upcoming.kwargs, "allow_redirects": False, "polling": polling}
-            send = partial(self._session.request, upcoming.method, upcoming.url, **kwargs)
+            send = partial(self._session.request, upcoming.method, upcoming.given, **kwargs)
             if upcoming.is_resumed:  # its address is not to be rewritten by a class of the caller's
                 del kwargs["polling"]
                 kwargs["hooks"] = carrying(call, kwargs.get("hooks"), self._session)
                 stock = requests.Session.request
-                send = partial(stock, self._session, upcoming.method, upcoming.url, **kwargs)
+                send = partial(stock, self._session, upcoming.method, upcoming.given, **kwargs)
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
         request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming

@@ -91,7 +91,11 @@ class PollingMixin(_Base):
             return super().send(request, **kwargs)
         choice = take_choice(request) if polling is None else chosen(polling)
         if choice is False:
-            return super().send(owned(request, REQUESTS)[0], **kwargs)
+            own, hooks = owned(request, REQUESTS)
+            try:
+                return super().send(own, **kwargs)
+            finally:
+                hooks.owner = None  # what follows is another call
         if isinstance(choice, Call) and choice.awaits_answer:  # a poller's first
             options = {name: kwargs[name] for name in kwargs if name != "allow_redirects"}
             choice.following = self._following(options)
@@ -169,7 +173,7 @@ class PollingMixin(_Base):
         :raises requests.RequestException: no answer came, so there is nothing to ask for; any other
             error is the result's.
         """
-        policy = self.policy if polling is None else checked(polling)
+        policy = self.policy if polling is None else checked(polling, "polling")
         return Poller.submitted(self, policy, method, url, dict(kwargs))._begin()
 
     def submit(
@@ -185,7 +189,7 @@ class PollingMixin(_Base):
 
         :param polling: another policy for this job.
         """
-        policy = self.policy if polling is None else checked(polling)
+        policy = self.policy if polling is None else checked(polling, "polling")
         return Poller.submitted(self, policy, method, url, dict(kwargs))
 
     def resume(
@@ -204,6 +208,8 @@ class PollingMixin(_Base):
         :raises ValueError: the token is damaged or of a newer version, or its request needs a body,
             or the Idempotency-Key that it had.
         """
+        if polling is not None:
+            checked(polling, "polling")
         return Poller.resumed(self, token, self.policy, polling, dict(kwargs))
 
     def rebuild_proxies(
@@ -221,16 +227,20 @@ class PollingMixin(_Base):
         """The call that ``request`` begins, or goes on with."""
         if isinstance(choice, Call):  # a request of a job, sent again by hand
             choice = choice.policy
-        return self._call_after(mark_of(request, HandedOut), choice, follows)
+        return self._call_after(mark_of(request, HandedOut), choice, request, follows)
 
     def _call_after(
-        self, handed: HandedOut | None, policy: PollingPolicy | None = None, follows: bool = True
+        self,
+        handed: HandedOut | None,
+        policy: PollingPolicy | None = None,
+        upcoming: requests.PreparedRequest | None = None,
+        follows: bool = True,
     ) -> Call:
-        """The call that follows what was ``handed`` out, if anything was."""
+        """The call that follows what was ``handed`` out, if anything was, by ``upcoming``."""
         if handed is None:
             return Call(policy or self.policy, follows=follows)
         policy = policy or handed.policy or self.policy
-        return Call(policy, handed.job(policy), origin=handed.origin, follows=follows)
+        return Call(policy, handed.job(policy, upcoming), origin=handed.origin, follows=follows)
 
     def _first(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]

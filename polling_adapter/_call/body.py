@@ -40,6 +40,15 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     response.close()
 
 
+def is_lost(response: requests.Response) -> bool:
+    """Whether somebody has begun to read the body, and was interrupted: the rest alone is of no
+    use."""
+    raw = response.raw
+    if response._content_consumed or not hasattr(raw, "tell") or not hasattr(raw, "closed"):
+        return False
+    return raw.tell() > 0 or (raw.closed and getattr(raw, "length_remaining", None) != 0)
+
+
 def drop(response: requests.Response) -> None:
     """Let a body go, connection and all."""
     if response.raw is not None:

@@ -12,6 +12,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -34,7 +35,7 @@ from ..policy import PollingPolicy, Wait
 from .body import drop, release
 from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
 from .job import Job, Next, Upcoming
-from .meaning import find_meaning, is_known, meaning_of, presume, redirect_of
+from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .secrets import show_no_secrets
 from .timeout import within
 
@@ -92,6 +93,7 @@ class Call:
 
     __slots__ = (
         "_hooks",
+        "_noted",
         "_ready",
         "_told",
         "arrived",
@@ -124,6 +126,7 @@ class Call:
         self.until: float | None = None  # the instant at which whoever asks has no more time
         self._hooks: OwnedHooks | None = None  # of all its requests
         self._ready: OwnedHooks | None = None  # of the one that was made ready last
+        self._noted = 0  # the id of the error that has a note of this job
         self._told = False  # of a long wait
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -223,9 +226,11 @@ class Call:
         return copy
 
     def is_sent(self) -> None:
-        """From here on, until it is answered, nobody knows what becomes of the request."""
+        """From here on, until it is answered, nobody knows what becomes of the request; nor, where
+        an auth handler sends another one, of that."""
         job = self.job
-        self.job = Job(job.progress, None, job.upcoming, job.request, job.response, True)
+        upcoming = job.upcoming or job.request
+        self.job = Job(job.progress, None, upcoming, job.request, job.response, True)
 
     def is_not_sent(self) -> None:
         """There was no connection to send the request on."""
@@ -267,12 +272,26 @@ class Call:
             url = printable(self.sent.url)
             logger.info("%s answers again, after %d failed polls in a row", url, failures)
 
-    def settle(self) -> None:
-        """An answer that has arrived counts, although something has interrupted what saw to it."""
-        if self.arrived is not None and not is_known(self.arrived):
-            self.find_meaning(self.arrived)
+    def settle(self) -> bool:
+        """An answer that has arrived counts, although something has interrupted what saw to it; but
+        where that was reading its body, a poll is to be sent again.
+
+        :return: whether there is one.
+        :raises requests.RequestException: it is cut short.
+        """
+        response = self.arrived
+        if response is None:
+            return False
+        if not is_known(response) and is_looked_into(response, self.policy):
+            if self.job.progress.survives(self.sent.method or ""):
+                drop(response)
+                self.job, self.arrived = self.job._replace(upcoming=self.sent), None
+                return False
+            if not self.find_meaning(response):
+                _ = response.content
         self.job = self.current()
         self.arrived = None
+        return True
 
     def current(self) -> Job:
         """Where the call stands, an answer included that has just arrived."""
@@ -312,6 +331,7 @@ class Call:
             due=verdict if isinstance(verdict, Due) else None,
             upcoming=request,
         )
+        self.arrived = None  # what has come of it is no answer
         return verdict
 
     def timeout(self, given: Any) -> Any:
@@ -471,27 +491,35 @@ class Call:
                 vars(response)["_continuation_token"] = str(token.anew())
 
     def complete(self, error: BaseException) -> None:
-        """What ends a job that is no error of ours gets what ours have."""
+        """What ends a job that is no error of ours gets what ours have: an error of another job,
+        too, which something of the caller's asked for meanwhile."""
         job = self.current()
         if isinstance(error, PollingError):
-            if error.url is not None:
+            is_whole = error.url is not None
+            if not is_whole:  # it is of the caller's predicate, which cannot know all
+                error.request, error.url = job.request, _without_userinfo(self.sent.url)
+                error.polls, error.elapsed = job.progress.polls, self.elapsed
+                error.response = job.response if error.response is None else error.response
+            if error.request is job.request and (is_whole or isinstance(error, WorkFailed)):
                 return
-            # It is of the caller's predicate, which cannot know all.
-            error.request, error.url = job.request, _without_userinfo(self.sent.url)
-            error.polls, error.elapsed = job.progress.polls, self.elapsed
-        if isinstance(error, WorkFailed) or not (self.is_job or job.unanswered):
+        if not (self.is_job or job.unanswered):
             return
         if isinstance(error, requests.RequestException) and self.is_job:
             error.request = error.request or job.request
             error.response = job.response if error.response is None else error.response
             show_no_secrets(error)
         token = self.token()
-        if token is None or getattr(error, "continuation_token", None) is not None:
-            return
+        if token is not None:
+            self._give(token, error)
+
+    def _give(self, token: Token, error: BaseException) -> None:
         text = str(token.anew())
-        error.continuation_token = text  # type: ignore[attr-defined]
-        if hasattr(error, "add_note"):  # from Python 3.11 on
-            how = "the job goes on" if self.is_job else "it may be sent again"
+        vars(error)["continuation_token"] = text  # set, as errors of some may be frozen
+        if not hasattr(error, "add_note") or self._noted == id(error):  # from Python 3.11 on
+            return
+        self._noted = id(error)
+        how = "the job goes on" if self.is_job else "it may be sent again"
+        with suppress(AttributeError):
             error.add_note(f"{how}: {token.line(repr(text))}")
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:

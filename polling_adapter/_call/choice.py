@@ -55,8 +55,8 @@ def chosen(polling: Any) -> Polling:
     raise TypeError(f"polling={polling!r} is not accepted: it takes a PollingPolicy or False")
 
 
-def checked(policy: object) -> PollingPolicy:
-    """``policy``, or a TypeError where it is none."""
+def checked(policy: object, name: str = "policy") -> PollingPolicy:
+    """``policy``, which was given as ``name``, or a TypeError where it is none."""
     if isinstance(policy, PollingPolicy):
         return policy
-    raise TypeError(f"policy={policy!r} is not accepted: it takes a PollingPolicy")
+    raise TypeError(f"{name}={policy!r} is not accepted: it takes a PollingPolicy")

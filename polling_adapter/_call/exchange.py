@@ -271,7 +271,7 @@ class Exchange:
         """The job is as if the request had not been sent."""
         request, before = self._call.sent, self._job
         _rewind(request, None)
-        self._call.job = before
+        self._call.job, self._call.arrived = before, None
         self.again = AsBefore(request, before.due, None)
 
     def _ask_again(self, due: Due, response: requests.Response | None) -> None:

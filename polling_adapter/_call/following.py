@@ -154,7 +154,7 @@ class Following:
         except ValueError as error:
             if isinstance(error, requests.RequestException) or not call.is_job:
                 raise
-            raise unreadable(error, call.sent, response) from None
+            raise unreadable(error, call.sent, redirect) from None
         self._repetition = repetition(redirect, request, upcoming)
         return iter((upcoming,))
 

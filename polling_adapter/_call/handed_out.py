@@ -60,8 +60,11 @@ class HandedOut:
         response = self.response()
         return response is None or (response.next is not None and not response.history)
 
-    def job(self, policy: PollingPolicy) -> Job:
-        """That of the call by ``policy`` which goes on from here."""
+    def job(self, policy: PollingPolicy, upcoming: requests.PreparedRequest | None) -> Job:
+        """That of the call by ``policy`` which goes on from here.
+
+        :param upcoming: the request that follows; None: it is yet to be prepared.
+        """
         clock = policy.clock
         now, due = clock.monotonic(), self.due
         progress = self.progress._replace(redirects=0)  # to requests, too, this is a new call
@@ -74,7 +77,7 @@ class HandedOut:
         if started == now or policy is not self.policy:
             deadline = None if total is None else started + total
             progress = progress._replace(started=started, counted=counted, deadline=deadline)
-        return Job(progress, due, response=self.response())
+        return Job(progress, due, upcoming, response=self.response())
 
     def __reduce__(self) -> tuple[Any, ...]:
         wall = self.wall

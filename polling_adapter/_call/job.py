@@ -15,14 +15,17 @@ from .._rules.answer import is_repeatable
 from .._rules.progress import Due, Progress
 from .._rules.token import Token
 from .meaning import redirect_of
-from .next_request import next_request
+from .next_request import foreseen
 
 
 class Upcoming(Protocol):
     """What is to know of a request that is yet to be sent, prepared or packed."""
 
     method: Any
-    url: Any
+
+    @property
+    def url(self) -> Any:
+        """Where it goes."""
 
     @property
     def body(self) -> Any:
@@ -100,8 +103,8 @@ class Job(NamedTuple):
             return upcoming
         prepared: Any = getattr(self.response, "_next", None)  # where the session has looked ahead
         try:
-            return prepared or next_request(redirect, self.request)  # type: ignore[arg-type]
-        except (ValueError, requests.RequestException):  # its Location cannot be read
+            return prepared or foreseen(redirect, self.request)  # type: ignore[arg-type]
+        except ValueError:
             return None
 
     def token(
@@ -119,8 +122,8 @@ class Job(NamedTuple):
             return None
         progress, due, given = self.progress, self.due, upcoming.headers
         at = now if due is None else due.at
-        # The first is yet to be counted, but what goes on with it is a poll already.
-        polls = 1 if not progress.polls and due is not None and due.poll else 0
+        # Until its wait begins it is yet to be counted, but what goes on with it is a poll already.
+        polls = 1 if due is not None and due.poll else 0
         # The wait that was asked for counts; what a token rests beyond that does not.
         then = max(at, now)
         return Token(

@@ -79,14 +79,21 @@ class _Redirect(requests.Response):
     is_redirect = True
 
 
+def is_looked_into(response: requests.Response, policy: PollingPolicy) -> bool:
+    """Whether ``policy`` is asked whether ``response`` is pending. A stream of events is read as it
+    comes, and not by us."""
+    kind = response.headers.get("Content-Type") or ""
+    return (
+        policy.pending is not None
+        and is_final(response.status_code or 0)
+        and not kind.lower().startswith("text/event-stream")
+    )
+
+
 def presume(response: requests.Response, policy: PollingPolicy) -> None:
     """Until ``policy`` says what ``response`` means, whatever ends the call finds the job where the
     answer says."""
-    if (
-        policy.pending is not None
-        and _may_be_pending(response)
-        and "_meaning" not in vars(response)
-    ):
+    if is_looked_into(response, policy) and "_meaning" not in vars(response):
         asked = _as_location(response.url) if answers_a_read(response) else None
         location = address(response) or asked
         vars(response)["_meaning"] = Meaning(location, is_presumed=True)
@@ -108,7 +115,7 @@ def find_meaning(
     :raises Exception: what a function of the caller's raises.
     """
     is_known, meaning = True, _PLAIN
-    if policy.pending is not None and not is_result and _may_be_pending(response):
+    if not is_result and is_looked_into(response, policy):
         presume(response, policy)
         found = _pending(response, policy, out_of_time)
         named = address(response)
@@ -118,12 +125,6 @@ def find_meaning(
         meaning = meaning._replace(seconds=_seconds(policy.retry_after(response)))
     vars(response)["_meaning"] = meaning
     return is_known
-
-
-def _may_be_pending(response: requests.Response) -> bool:
-    """A stream of events is read as it comes, and not by us."""
-    kind = response.headers.get("Content-Type") or ""
-    return is_final(response.status_code or 0) and not kind.lower().startswith("text/event-stream")
 
 
 def _pending(

@@ -46,6 +46,18 @@ def next_request(
     return next(following, None)  # type: ignore[return-value]
 
 
+def foreseen(
+    response: requests.Response, request: requests.PreparedRequest
+) -> requests.PreparedRequest | None:
+    """As :func:`next_request`, to look at and not to send: its body is not rewound.
+
+    :raises ValueError: the Location cannot be read.
+    """
+    copy = request.copy()
+    copy._body_position = None
+    return next_request(response, copy)
+
+
 def bodiless(response: requests.Response, **changes: Any) -> requests.Response:
     """``response`` with ``changes``, to work with: its body is left to ``response``."""
     twin = object.__new__(requests.Response)

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from requests.cookies import RequestsCookieJar
+from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 
 from .hooks import has_hooks, hooks_of
@@ -23,18 +24,36 @@ def by_name(headers: Mapping[Any, Any] | None) -> dict[str, Any]:
 class Unprepared:
     """What the caller wants to be sent: the arguments of ``Session.request()``.
 
+    :param given: the URL.
+    :param params: those of the session.
     :param is_resumed: it goes on with a job, so that its URL is the one that was named.
     """
 
-    __slots__ = ("is_resumed", "kwargs", "method", "url")
+    __slots__ = ("_params", "given", "is_resumed", "kwargs", "method")
 
     def __init__(
-        self, method: str, url: str, kwargs: dict[str, Any], is_resumed: bool = False
+        self,
+        method: str,
+        given: str,
+        kwargs: dict[str, Any],
+        params: Any = None,
+        is_resumed: bool = False,
     ) -> None:
+        self._params = params
         self.is_resumed = is_resumed
         self.method = method
-        self.url = url
+        self.given = given
         self.kwargs = kwargs
+
+    @property
+    def url(self) -> str:
+        """What requests makes of the URL and the parameters; where it refuses to, the URL."""
+        request = requests.PreparedRequest()
+        try:
+            request.prepare_url(self.given, merge_setting(self.kwargs.get("params"), self._params))
+        except (ValueError, requests.RequestException):
+            return str(self.given)
+        return request.url or ""
 
     @property
     def headers(self) -> CaseInsensitiveDict[Any]:
@@ -45,8 +64,9 @@ class Unprepared:
     @property
     def body(self) -> Any:
         """What it is made of; None: there is none."""
-        parts = (self.kwargs.get(name) for name in ("data", "json", "files"))
-        return next((part for part in parts if part is not None and part != {}), None)
+        given = {name: self.kwargs.get(name) for name in ("data", "json", "files")}
+        parts = (part for name, part in given.items() if name == "json" or part != {})
+        return next((part for part in parts if part is not None), None)
 
 
 class Parcel:

@@ -38,11 +38,16 @@ def without_frames(error: Exception) -> Exception:
     them until the collector comes. Where it was raised in code of the caller's, it still says."""
     if not isinstance(error, requests.RequestException):
         shown = "".join(traceback.format_exception(error))
-        error.__cause__ = _Traceback(f"\n{shown}")
+        _set("__cause__", error, _Traceback(f"\n{shown}"))
     chain: list[BaseException | None] = [error]
     while chain:
         one = chain.pop()
         if one is not None and one.__traceback__ is not None:
-            one.__traceback__ = None
+            _set("__traceback__", one, None)
             chain += [one.__cause__, one.__context__]
     return error
+
+
+def _set(name: str, error: BaseException, value: object) -> None:
+    """As Python itself sets it: errors of some classes are frozen."""
+    getattr(BaseException, name).__set__(error, value)

@@ -70,9 +70,11 @@ class Token(NamedTuple):
     needs_key: bool = False
 
     def anew(self) -> Token:
-        """The same, where a limit is reached: it counts from the beginning."""
+        """The same, where a limit is reached: it counts from the beginning, what comes next
+        included."""
+        counted = min(self.counted, 1)
         return self._replace(
-            counted=0, redirects=0, elapsed=0.0, left=None, failures=0, failing=0.0, fives=0
+            counted=counted, redirects=0, elapsed=0.0, left=None, failures=0, failing=0.0, fives=0
         )
 
     def line(self, name: str, *more: str) -> str:

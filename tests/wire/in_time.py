@@ -1,11 +1,16 @@
-"""What may hang is run in a thread, so that a hang is a failure and not the end of the suite."""
+"""What may hang is run in a thread, so that a hang is a failure and not the end of the suite; and
+Ctrl-C, some time later."""
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 #: Of what is tried at each step, so many steps are one: CI tries them all.
 STRIDE = 1 if "CI" in os.environ else 3
@@ -34,3 +39,24 @@ def in_time(function: Callable[[], Any], seconds: float = 10) -> Any:
     if raised:
         raise raised[0]
     return returned[0]
+
+
+@contextmanager
+def ctrl_c(after: float) -> Iterator[None]:
+    """In the main thread, where signals arrive."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+on_main = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="no timer that raises signals here"
+)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPDigestAuth
 
 from polling_adapter import (
+    OutageTooLong,
     Poller,
     PollingAdapter,
+    PollingError,
     PollingPolicy,
     PollingSession,
+    PollingTimeout,
+    TooManyPolls,
     Wait,
     continuation_token,
 )
+from polling_adapter.pending import json_field
 
 from ..conftest import MixedSession, Open, mixed_in, polling_session
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, again, poll
+from .in_time import ctrl_c, on_main
+from .ways import WAYS
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -412,6 +422,201 @@ def test_a_poll_that_is_interrupted_while_it_is_sent_is_sent_again(
                 poller.poll()
         assert poller.result().text == "done"
     assert server.asked == ["POST /", "GET /w", "GET /w"]
+
+
+# P6: a body that is interrupted, or cut short
+
+
+class Cut:
+    """The first ``times`` answers to polls break in the middle of their body, which says that the
+    work is not done."""
+
+    def __init__(self, server: Server, times: int, stalls: float = 0.0) -> None:
+        self.left, self.stalls = times, stalls
+        server.answer = self.answer
+
+    def body(self) -> Iterator[bytes]:
+        yield b'{"status": "runn'
+        time.sleep(self.stalls)
+        raise ConnectionAbortedError
+
+    def answer(self, seen: Seen) -> Reply:
+        if seen.path == "/start":
+            return poll("/w")
+        self.left -= 1
+        if self.left >= 0:
+            return Reply(200, {"Content-Length": "40"}, self.body)
+        return Reply(200, {}, b'{"status": "done"}')
+
+
+RUNNING = FAST.replace(pending=json_field("status", "running"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_P6_a_status_that_is_cut_short_is_a_failed_poll(server: Server, way: str) -> None:
+    Cut(server, 3)
+    assert WAYS[way](RUNNING, "POST", f"{server.url}/start").json() == {"status": "done"}
+    assert server.asked == ["POST /start", *["GET /w"] * 4]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_P6_a_status_that_is_cut_short_too_often(server: Server, way: str) -> None:
+    Cut(server, 9)
+    with pytest.raises(OutageTooLong) as caught:
+        WAYS[way](RUNNING.replace(poll_failures=1), "POST", f"{server.url}/start")
+    assert continuation_token(caught.value) is not None
+    assert len(server.seen) == 3
+
+
+def test_P1_the_wait_after_a_status_that_was_cut_short(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    """It holds for the token, too."""
+    Cut(server, 1)
+    policy = RUNNING.replace(clock=clock, backoff_factor=8)
+    waits = [None, CtrlC()]
+
+    def interrupt(_: Wait) -> None:
+        if (error := waits.pop(0)) is not None:
+            raise error
+
+    with pytest.raises(CtrlC) as caught:
+        connect(policy.replace(on_wait=interrupt)).post(f"{server.url}/start")
+    with PollingSession(policy=policy) as session:
+        poller = session.resume(continuation_token(caught.value) or "")
+        assert poller.wait_seconds == pytest.approx(8, abs=0.01)
+
+
+def test_P6_a_status_that_is_still_coming_when_the_time_is_over(server: Server) -> None:
+    Cut(server, 1, stalls=0.6)
+    with PollingSession(policy=RUNNING) as session:
+        poller = session.begin("POST", f"{server.url}/start")
+        with pytest.raises(PollingTimeout):
+            poller.result(timeout=0.2)
+        assert poller.result().json() == {"status": "done"}
+
+
+@on_main
+@pytest.mark.parametrize("policy", [RUNNING, FAST], ids=["a status", "the result"])
+@pytest.mark.parametrize("hooks", [{}, {"response": lambda *_, **__: None}], ids=["", "hooked"])
+def test_P6_ctrl_c_while_a_poll_is_read(
+    server: Server, policy: PollingPolicy, hooks: dict[str, Any]
+) -> None:
+    """Nobody takes a half of it for the result."""
+    Cut(server, 1, stalls=0.6)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", f"{server.url}/start", hooks=hooks)
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+            poller.result()
+        assert poller.result().json() == {"status": "done"}
+    assert server.asked == ["POST /start", *["GET /w"] * 2]
+
+
+@on_main
+def test_P6_ctrl_c_while_the_answer_to_a_start_is_read(server: Server) -> None:
+    """It is lost, and neither sent again nor handed out in halves."""
+    server.answer = lambda _: Reply(200, {"Content-Length": "40"}, Cut(server, 0, 0.6).body)
+    with PollingSession(policy=FAST) as session:
+        poller = session.submit("POST", server.url)
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+            poller.result()
+        assert isinstance(poller.exception(), requests.exceptions.ChunkedEncodingError)
+        assert token_of(poller) is None
+    assert server.asked == ["POST /"]
+
+
+@on_main
+@pytest.mark.parametrize("where", ["start", "w"])
+def test_P6_ctrl_c_in_a_handshake(server: Server, where: str) -> None:
+    """What an auth handler has sent is under way: the challenge is no result."""
+    challenge = Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+
+    def stalling(seen: Seen) -> Reply:
+        if seen.path != f"/{where}":
+            return poll("/w")
+        if "Authorization" not in seen.headers:
+            return challenge
+        time.sleep(0.6)
+        return DONE
+
+    server.answer = stalling
+    with PollingSession(policy=FAST) as session:
+        auth = HTTPDigestAuth("user", "secret")
+        poller = session.submit("POST", f"{server.url}/start", auth=auth)
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+            poller.result()
+        if where == "start":
+            assert isinstance(poller.exception(), PollingError)
+            assert token_of(poller) is None
+            assert server.asked == ["POST /start"] * 2
+        else:
+            token = poller.continuation_token()
+            assert session.resume(token, auth=auth).result().text == "done"
+
+
+# P6: whose error it is
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("where", ["hook", "on_wait", "before_poll"])
+def test_P6_the_error_of_another_job_says_where_this_one_is(
+    server: Server, clock: FakeClock, way: str, where: str
+) -> None:
+    """What something of the caller's asks for meanwhile is a job of its own."""
+    server.answer = lambda seen: poll("/other/w" if "other" in seen.path else "/w", "1")
+    policy = FAST.replace(clock=clock)
+    times = []
+
+    def ask_for_another(told: Any, **_: Any) -> None:
+        times.append(1)
+        if len(times) == 2:
+            if isinstance(told, requests.Response):
+                told.close()
+            with PollingSession(policy=policy.replace(max_polls=1)) as other:
+                other.post(f"{server.url}/other")
+
+    given = {"hooks": {"response": ask_for_another}} if where == "hook" else {}
+    its = policy if where == "hook" else policy.replace(**{where: ask_for_another})
+    with pytest.raises(TooManyPolls) as caught:
+        WAYS[way](its, "POST", f"{server.url}/start", **given)
+    with PollingSession(policy=policy) as session:
+        assert session.resume(continuation_token(caught.value) or "").url == f"{server.url}/w"
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+def test_P6_one_error_in_two_jobs_says_where_the_latter_is(server: Server, way: str) -> None:
+    error = ValueError("the same")
+    server.answer = lambda seen: poll(f"{seen.path}/w")
+    policy = FAST.replace(on_wait=raising(error))
+    with PollingSession() as session:
+        for path in ("/1", "/2"):
+            with pytest.raises(ValueError, match="the same"):
+                WAYS[way](policy, "POST", f"{server.url}{path}")
+            poller = session.resume(continuation_token(error) or "", polling=FAST)
+            assert poller.url == f"{server.url}{path}/w"
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    why: str
+
+
+class ReadOnly(Exception):
+    @property
+    def continuation_token(self) -> str:
+        return "mine"
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("error", [Frozen("it is"), ReadOnly("it is")])
+def test_P8_an_error_that_takes_no_attributes_is_the_callers_all_the_same(
+    server: Server, way: str, error: Exception
+) -> None:
+    server.script(poll("/w"), DONE)
+    with pytest.raises(type(error), match="it is") as caught:
+        WAYS[way](FAST.replace(on_wait=raising(error)), "POST", server.url)
+    assert caught.value is error
+    assert isinstance(continuation_token(error), str)
 
 
 # P8: nothing is sent after the end

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from polling_adapter import Poller, PollingPolicy, PollingSession, as_completed
 
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, again, poll
+from .in_time import ctrl_c, on_main
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -176,27 +176,6 @@ def test_all_who_wait_get_the_result(server: Server, session: PollingSession) ->
 
 
 # Ctrl-C
-
-
-@contextmanager
-def ctrl_c(after: float) -> Iterator[None]:
-    """In the main thread, where signals arrive."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, after)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-on_main = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="no timer that raises signals here"
-)
 
 
 def leaves(ask: Callable[[], object]) -> float:
