@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from requests.utils import rewind_body
+from urllib3.exceptions import LocationValueError
 
 from .._rules.address import printable
 from .._rules.progress import Due, GiveUp
@@ -213,12 +214,20 @@ class Exchange:
         It is made here and raised elsewhere, as no frame that it passes may have a name for it: the
         cycle would keep connections open until the collector comes.
         """
-        if self._given_up is None:
+        ended: requests.RequestException
+        if self._given_up is not None:
+            ended = self._call.ended(self._given_up)
+        elif self._is_of_address(error) and self._call.is_job:
+            ended = requests.exceptions.InvalidURL(error, request=self._call.sent)
+        else:
             return error
-        ended = self._call.ended(self._given_up)
         ended.__cause__ = error
         show_no_secrets(error)
         return ended
+
+    def _is_of_address(self, error: Exception) -> bool:
+        """Whether urllib3 could not read where to send the request, which requests lets through."""
+        return self.answer is None and isinstance(error, LocationValueError)
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""

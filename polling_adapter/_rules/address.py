@@ -94,6 +94,7 @@ def is_address(value: object) -> bool:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018  (raises ValueError where it is none)
+        host = (parts.hostname or "").encode("idna")  # as urllib3 does (RFC 1034 section 3.1)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts.scheme in ("http", "https") and bool(host)

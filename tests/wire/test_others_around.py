@@ -319,6 +319,24 @@ def test_P6_P8_a_location_that_cannot_be_read_in_the_middle_of_a_job(
     assert server.asked[-1] == "GET /w"
 
 
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1:99999/", "http://a..test/", f"http://{'a' * 64}.test/"]
+)
+@pytest.mark.parametrize("retry_after", [{"Retry-After": "0"}, {}])
+def test_P8_one_that_nothing_can_be_sent_to(
+    server: Server, connect: Open, location: str, retry_after: dict[str, str]
+) -> None:
+    """Of some of these urllib3 alone finds it, and requests lets that through."""
+    server.script(poll("/w"), Reply(303, {"Location": location, **retry_after}))
+    with pytest.raises(requests.exceptions.InvalidURL) as caught:
+        connect(FAST).post(server.url)
+    assert caught.value.request is not None
+    server.script(DONE)
+    with PollingSession(policy=FAST) as session:
+        assert session.resume(continuation_token(caught.value) or "").result().text == "done"
+    assert server.asked == ["POST /", "GET /w", "GET /w"]
+
+
 def test_P2_what_is_streamed_is_the_callers(server: Server, connect: Open) -> None:
     """No time of ours cuts its body; the caller's own timeout does."""
 
