@@ -283,13 +283,19 @@ class PollingMixin(_Base):
     def _resolved_by_hand(
         self, resp: requests.Response, req: requests.PreparedRequest, options: dict[str, Any]
     ) -> Generator[requests.Response, None, None]:
-        """What comes of a redirect that a caller has, who wants to see each as it comes."""
+        """What comes of an answer that a caller has, who wants to see each as it comes; or of one
+        that somebody has asked for around our :meth:`send`, as requests-mock does for one session.
+        """
+        choice = take_choice(req)
+        if choice is False:
+            yield from super().resolve_redirects(resp, req, **options)
+            return
         handed = self._handed_out_with(resp)
-        call = self._call_after(handed)
+        call = self._call_after(handed, choice if isinstance(choice, PollingPolicy) else None)
+        call.origin = call.origin or req.url
         own = call.owns(req)
-        call.answered_before(resp, own, known=handed is not None)
         call.following = self._following(options)
-        responses = call.following.responses(call, resp, own)
+        responses = call.following.from_before(call, resp, own, known=handed is not None)
         while (response := call.run(next, responses, None)) is not None:
             yield response
 

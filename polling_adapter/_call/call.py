@@ -316,6 +316,7 @@ class Call:
         """
         self.job = self.job._replace(request=request, response=response)
         if not known:
+            self.find_meaning(response)
             progress, verdict = self.verdict(response)
             self.answered(response, progress, verdict if isinstance(verdict, Due) else None)
 

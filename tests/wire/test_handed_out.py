@@ -309,6 +309,26 @@ def test_P6_its_errors_say_where_the_job_is(
 
 
 @kinds
+def test_P7_a_job_that_a_plain_session_began_is_of_its_origin(
+    server: Server, elsewhere: Server, kind: Callable[..., PollingSession]
+) -> None:
+    """Its token keeps credentials to that."""
+    server.script(poll(elsewhere.url, "20000"))
+    with requests.Session() as plain, kind(policy=FAST) as session:
+        first = plain.get(server.url, allow_redirects=False)
+        with pytest.raises(PollingTimeout) as caught:
+            list(session.resolve_redirects(first, first.request))
+        elsewhere.script(DONE)
+        session.headers["Authorization"] = "secret"
+        clock = FakeClock()
+        clock.now += time.time() - clock.time()
+        token = caught.value.continuation_token or ""
+        resumed = session.resume(token, polling=FAST.replace(clock=clock, total_timeout=None))
+        assert resumed.result().text == "done"
+    assert "Authorization" not in elsewhere.seen[0].headers
+
+
+@kinds
 def test_one_by_one_time_goes_by_in_between(
     server: Server, kind: Callable[..., PollingSession], clock: FakeClock
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,14 @@ from requests_mock.exceptions import NoMockAddress
 from responses import matchers, registries
 from urllib3 import Retry
 
-from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, PollingSession
+from polling_adapter import (
+    PollingAdapter,
+    PollingMixin,
+    PollingPolicy,
+    PollingSession,
+    WorkFailed,
+)
+from polling_adapter.pending import accepted, json_field
 
 from ..conftest import MixedSession, Open
 from ..fake_clock import FakeClock
@@ -70,6 +78,46 @@ def test_requests_mock_for_one_session(kind: Kind, server: Server) -> None:
             assert mocked.post(f"{server.url}/start").text == "mocked"
             assert real.post(f"{server.url}/start").text == "done"
         assert mocked.post(f"{server.url}/start").text == "done"
+
+
+@kinds
+def test_requests_mock_for_one_session_and_what_is_pending(kind: Kind, clock: FakeClock) -> None:
+    """It puts a send() of its own on the session, around ours: what comes of it is seen where
+    redirects are resolved."""
+    policy = FAST.replace(clock=clock, pending=accepted)
+    not_yet = {"status_code": 202, "headers": {"Retry-After": "3"}}
+    with kind(policy=policy) as session, Mocker(session=session) as mock:
+        mock.post(f"{URL}/start", status_code=202, headers=WORK)
+        mock.get(f"{URL}/w", [not_yet, not_yet, {"text": "done"}])
+        assert session.post(f"{URL}/start").text == "done"
+    assert clock.slept == [3, 3, 3]
+    assert [request.path for request in mock.request_history] == ["/start", "/w", "/w", "/w"]
+
+
+@kinds
+def test_requests_mock_for_one_session_and_a_policy_for_one_call(
+    kind: Kind, clock: FakeClock
+) -> None:
+    with kind(policy=FAST) as session, Mocker(session=session) as mock:
+        mock.post(f"{URL}/start", status_code=303, headers=WORK)
+        mock.get(f"{URL}/w", [{"status_code": 303, "headers": WORK}, {"text": "done"}] * 2)
+        policy = FAST.replace(clock=clock)
+        assert session.post(f"{URL}/start", polling=policy).text == "done"
+        assert clock.slept == [3, 3]
+        began = time.monotonic()
+        assert session.post(f"{URL}/start", polling=False).text == "done"
+        assert time.monotonic() - began < 3
+
+
+@kinds
+def test_requests_mock_for_one_session_says_what_failed(kind: Kind, clock: FakeClock) -> None:
+    pending = json_field("status", pending="running", failed="error")
+    policy = FAST.replace(clock=clock, pending=pending)
+    with kind(policy=policy) as session, Mocker(session=session) as mock:
+        mock.get(f"{URL}/w", json={"status": "error"})
+        with pytest.raises(WorkFailed) as caught:
+            session.get(f"{URL}/w")
+    assert caught.value.url == f"{URL}/w"
 
 
 @kinds
