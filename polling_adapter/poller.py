@@ -384,10 +384,8 @@ class Poller:
 
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
         if not call.job.may_be_sent(upcoming):
-            raise PollingError(  # something has interrupted it
-                unknown(f"{upcoming.method} {printable(upcoming.url)}"),
-                url=upcoming.url,
-            )
+            # something has interrupted it
+            raise PollingError(unknown(f"{upcoming.method} {printable(upcoming.url)}"))
         if isinstance(upcoming, Unprepared):
             if not upcoming.is_resumed:  # its time counts from now on
                 call.begins()

@@ -119,6 +119,8 @@ def test_of_a_start_without_an_answer_it_says_that_there_is_none(
         with pytest.raises(PollingError) as refused:
             poller.result()
         assert str(refused.value).endswith(ends)
+        assert (refused.value.url, refused.value.request.method) == (f"{server.url}/", "POST")
+        assert refused.value.elapsed > 0
 
 
 def test_a_poller_is_asked_again(server: Server) -> None:
