@@ -105,9 +105,10 @@ def hooks_of(request: requests.PreparedRequest) -> list[Hook]:
 def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:
     """What ``request`` carries of this ``kind``, the latest."""
     given = _given(request)
-    if not isinstance(given, MarkedHooks):
-        return None
-    return next((one for one in reversed(given.marks) if isinstance(one, kind)), None)
+    for one in reversed(given.marks) if isinstance(given, MarkedHooks) else ():
+        if isinstance(one, kind):
+            return one
+    return None
 
 
 def mark(request: requests.PreparedRequest, *marks: object) -> None:

@@ -195,6 +195,22 @@ def test_P1_P6_a_call_says_where_its_job_is(opened: Callable[..., Any]) -> None:
     at_every_step(run)
 
 
+@pytest.mark.parametrize("opened", [over_ours, mounted])
+def test_P1_P6_a_redirect_that_is_followed_by_hand(opened: Callable[..., Any]) -> None:
+    """Nothing but the interruption comes of it."""
+
+    def run(number: int) -> bool:
+        session, work = opened(*REPLIES)
+        response = session.post(URL, allow_redirects=False)
+        with suppress(KeyboardInterrupt), Interrupt(number) as interrupt:
+            session.send(response.next)
+        assert work.early == []
+        assert work.asked.count("POST /start") == 1
+        return interrupt.came
+
+    at_every_step(run)
+
+
 @opens
 def test_P6_a_refused_start_is_never_sent_twice(opened: Callable[..., Any]) -> None:
     """It is due again once, and after that only what came of it."""

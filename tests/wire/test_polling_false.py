@@ -199,3 +199,16 @@ def test_P7_by_hand_it_is_requests_too(server: Server, kind: Callable[..., Polli
                 response = one.send(response.next, allow_redirects=False, **more)
             found.append((hops, response.text))
         assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", [PollingSession, MixedSession])
+def test_it_is_for_one_call(server: Server, kind: Callable[..., PollingMixin]) -> None:
+    """What it leaves behind is polled again, by whoever sends it."""
+    policy = PollingPolicy(min_wait=0, jitter=0)
+    with kind(policy=policy) as session, requests.Session() as plain:
+        plain.mount("http://", PollingAdapter(policy=policy))
+        for other in (session, plain):
+            for name in ("next", "request"):
+                server.script(*[poll("/w")] * 3, END)
+                response = session.get(server.url, polling=False, allow_redirects=False)
+                assert other.send(getattr(response, name)).text == "done"

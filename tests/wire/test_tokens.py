@@ -14,7 +14,14 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polling_adapter import Poller, PollingMixin, PollingPolicy, PollingSession
+from polling_adapter import (
+    Poller,
+    PollingMixin,
+    PollingPolicy,
+    PollingSession,
+    TooManyPolls,
+    continuation_token,
+)
 
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll, serving
@@ -144,3 +151,58 @@ def test_an_address_that_is_read_in_two_ways_is_refused(server: Server, url: str
         forged = base64.urlsafe_b64encode(json.dumps(inside).encode()).decode()
         with pytest.raises(ValueError, match="url is no http"):
             session.resume(forged)
+
+
+@pytest.mark.parametrize("params", [{"a": 1}, {"session": None}, None])
+def test_P10_a_job_that_is_not_sent_yet(server: Server, params: Any) -> None:
+    """By its token the very request is sent, parameters of the session included."""
+    server.script(DONE)
+    with PollingSession(policy=FAST) as session:
+        session.params = {"session": "s"}
+        job = session.submit("PUT", server.url, params=params)
+        resumed = session.resume(job.continuation_token())
+        assert resumed.url == job.url
+        resumed.result()
+        job.result()
+    assert server.asked[0] == server.asked[1]
+
+
+@pytest.mark.parametrize("given", [{"json": {}}, {"json": []}, {"data": b""}])
+def test_P10_a_body_that_is_empty_is_one(server: Server, given: dict[str, Any]) -> None:
+    with PollingSession(policy=FAST) as session:
+        token = session.submit("POST", server.url, **given).continuation_token()
+        with pytest.raises(ValueError, match="has a body"):
+            session.resume(token)
+
+
+class Pipe(BytesIO):
+    def tell(self) -> int:
+        raise OSError
+
+
+def test_P6_a_body_that_cannot_be_rewound(server: Server) -> None:
+    """It is given again with the token."""
+    with PollingSession(policy=FAST) as session:
+        for ended in (
+            lambda: session.post(server.url, data=Pipe(b"body")),
+            lambda: session.begin("POST", server.url, data=Pipe(b"body")).result(),
+        ):
+            server.script(poll("/w", status=307), DONE)
+            with pytest.raises(requests.exceptions.UnrewindableBodyError) as caught:
+                ended()
+            token = continuation_token(caught.value) or ""
+            assert session.resume(token, data=b"body").result().text == "done"
+            assert server.seen[-1].path == "/w"
+            assert server.seen[-1].body == b"body"
+
+
+def test_P10_a_limit_that_counts_anew_counts_what_comes_next(server: Server) -> None:
+    server.script(poll("/w"))
+    with PollingSession(policy=FAST.replace(max_polls=3)) as session:
+        with pytest.raises(TooManyPolls) as caught:
+            session.post(server.url)
+        server.seen.clear()
+        resumed = session.resume(caught.value.continuation_token or "")
+        assert resumed.polls == 4
+        assert isinstance(resumed.exception(), TooManyPolls)
+    assert server.asked == ["GET /w"] * 3
