@@ -183,6 +183,8 @@ class Answer:
             raise TypeError(f"status={self.status!r} is not accepted: it takes a whole number")
         if not 100 <= self.status <= 999:
             raise ValueError(f"status={self.status!r} is not accepted: it takes 100 to 999")
+        if not all(isinstance(part, str) for item in self.headers.items() for part in item):
+            raise TypeError(f"headers={self.headers!r} is not accepted: it takes names and text")
         if not 0 <= self.delay <= threading.TIMEOUT_MAX:
             raise ValueError(f"delay={self.delay!r} is not accepted: it takes seconds, 0 or more")
         if self.fault not in (None, *get_args(_Fault)):

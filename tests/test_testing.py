@@ -589,6 +589,7 @@ def test_a_server_that_was_down_comes_back_on_its_port() -> None:
         ({"status": 99}, ValueError),
         ({"status": "200"}, TypeError),
         ({"status": True}, TypeError),
+        ({"headers": {"Retry-After": 1}}, TypeError),
         ({"fault": "crash"}, ValueError),
         ({"delay": -1}, ValueError),
     ],
