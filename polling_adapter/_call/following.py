@@ -126,15 +126,16 @@ class Following:
         session, due = self._session, call.job.due
         redirect = redirect_of(response)
         counts = due is None and redirect is response
-        if not leads_on(session, call, redirect):
+        upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
+        changed = call.policy.before_poll is not None  # what that has done is for one request only
+        is_ready = upcoming is not None and owner_of(upcoming) is call and not changed
+        if not is_ready and not leads_on(session, call, redirect):
             return None
-        if call.passes_by:
+        if call.passes_by and not response._content_consumed:
             call.release(response)  # within bounds, before requests reads all of it
         if counts:
             self._check_redirects(call, response)
-        upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
-        changed = call.policy.before_poll is not None  # what that has done is for one request only
-        if upcoming is None or owner_of(upcoming) is not call or changed:
+        if not is_ready:
             options = self._options()
             upcoming = next(
                 session.resolve_redirects(redirect, request, yield_requests=True, **options)
