@@ -411,11 +411,13 @@ class Poller:
             self._outcome = without_frames(error)
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
-        token = self._call.token()
+        token, job = self._call.token(), self._call.job
         raise PollingTimeout(
             f"no result within timeout={timeout} s: {printable(self.url)} is due in "
             f"{self._due_in():.3f} s, after {self.polls} polls; "
             "the job goes on: poller.result()",
+            request=job.request,
+            response=job.response,
             url=self.url,
             polls=self.polls,
             elapsed=self._call.elapsed,
