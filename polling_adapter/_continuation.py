@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import requests
 
+from ._rules.token import Token
+
 
 def continuation_token(ended: BaseException | requests.Response) -> str | None:
     """What :meth:`PollingSession.resume` takes to go on with a job.
@@ -19,4 +21,4 @@ def continuation_token(ended: BaseException | requests.Response) -> str | None:
     if token is None:
         answer = ended.response if isinstance(ended, requests.HTTPError) else ended
         token = getattr(answer, "_continuation_token", None)
-    return token if isinstance(token, str) else None
+    return str(token) if isinstance(token, (str, Token)) else None

@@ -489,7 +489,7 @@ class Call:
         if leads_on or (response.status_code is not None and not is_final(response.status_code)):
             token = self.token() if self.is_job else None
             if token is not None:
-                vars(response)["_continuation_token"] = str(token.anew())
+                vars(response)["_continuation_token"] = token.anew()
 
     def complete(self, error: BaseException) -> None:
         """What ends a job that is no error of ours gets what ours have: an error of another job,
