@@ -7,7 +7,7 @@ verdict. A Progress is a value: each fact makes a new one.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
 from .answer import IDEMPOTENT, SAFE, STORABLE, Answer, is_final, is_poll, retry_after
@@ -69,7 +69,8 @@ class Progress(NamedTuple):
     :param refusals: refusals in a row, with a time to come back.
     :param unusable: answers in a row that ask to wait, and name no usable time.
     :param is_result: what comes next stands, whatever it is.
-    :param seen: what came, and how often; of few kinds, so a tuple: ten thousand calls may wait.
+    :param seen: what came, and how often, in turn; a tuple, as it is of few kinds and 100,000 calls
+        may wait.
     """
 
     started: float
@@ -84,7 +85,7 @@ class Progress(NamedTuple):
     refusals: int = 0
     unusable: int = 0
     is_result: bool = False
-    seen: tuple[tuple[object, int], ...] = ()
+    seen: tuple[Any, ...] = ()
 
     @classmethod
     def begin(cls, policy: PollingPolicy, now: float) -> Progress:
@@ -187,14 +188,16 @@ class Progress(NamedTuple):
 
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
-        often_first = sorted(self.seen, key=lambda seen: -seen[1])
+        counted = zip(self.seen[::2], self.seen[1::2], strict=True)
+        often_first = sorted(counted, key=lambda seen: -seen[1])
         return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
 
-    def _seen(self, what: object) -> tuple[tuple[object, int], ...]:
-        for place, (known, times) in enumerate(self.seen):
-            if known == what:
-                return (*self.seen[:place], (what, times + 1), *self.seen[place + 1 :])
-        return (*self.seen, (what, 1))
+    def _seen(self, what: object) -> tuple[Any, ...]:
+        for place in range(0, len(self.seen), 2):
+            if self.seen[place] == what:
+                times = self.seen[place + 1] + 1
+                return (*self.seen[: place + 1], times, *self.seen[place + 2 :])
+        return (*self.seen, what, 1)
 
     def _asked(
         self, answer: Answer, policy: PollingPolicy, now: float, wall: float, poll: bool

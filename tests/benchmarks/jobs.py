@@ -36,24 +36,25 @@ def sockets() -> int:
 
 
 def at_rest(url: str, number: int, cookies: int = 0) -> list[Row]:
-    """What ``number`` jobs take that are due in an hour, nobody's before."""
+    """What ``number`` jobs take that are due in half an hour, nobody's before."""
     what = f"{number:,} jobs" + (f", {cookies} cookie" if cookies else "")
     with PollingSession(policy=NOW) as session:
         for n in range(cookies):
             session.cookies.set(f"cookie{n}", "a value")
         for _ in range(200):
-            session.begin("POST", f"{url}/work/3600")
+            session.begin("POST", f"{url}/work/1800")
         gc.collect()
         before = resident()
-        pollers = [session.begin("POST", f"{url}/work/3600") for _ in range(number)]
+        pollers = [session.begin("POST", f"{url}/work/1800") for _ in range(number)]
         gc.collect()
         each = (resident() - before) / number
         others = sockets() - 1, threading.active_count()
         completed = as_completed(pollers, max_workers=WORKERS)
-        threading.Timer(3.5, pollers[0].cancel).start()
+        settled = 0.5 + number / 20_000  # it takes some time to draw them
+        threading.Timer(settled + 3, pollers[0].cancel).start()
         waiting = threading.Thread(target=lambda: next(completed, None), daemon=True)
         waiting.start()
-        time.sleep(0.5)
+        time.sleep(settled)
         started = time.process_time()
         time.sleep(2)
         idle = (time.process_time() - started) / 2 * 100

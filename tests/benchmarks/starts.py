@@ -16,7 +16,7 @@ def measure(quick: bool) -> list[Row]:
     number, rounds = (20, 5) if quick else (100, 40)
     policy = PollingPolicy(min_wait=0, jitter=0)
     with serving() as url, requests.Session() as stock, PollingSession(policy=policy) as ours:
-        start = f"{url}/work/3600"
+        start = f"{url}/work/1800"
 
         def post() -> None:
             for _ in range(number):
