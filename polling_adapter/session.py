@@ -173,8 +173,7 @@ class PollingMixin(_Base):
         :raises requests.RequestException: no answer came, so there is nothing to ask for; any other
             error is the result's.
         """
-        policy = self.policy if polling is None else checked(polling, "polling")
-        return Poller.submitted(self, policy, method, url, dict(kwargs))._begin()
+        return PollingMixin.submit(self, method, url, polling=polling, **kwargs)._begin()
 
     def submit(
         self,
