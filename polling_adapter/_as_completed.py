@@ -16,6 +16,7 @@ import itertools
 import math
 import sys
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -98,6 +99,7 @@ class _Workers:
     def __init__(self, number: int, timeout: float | None) -> None:
         self.pending: set[Poller] = set()
         self.drawn = 0
+        self._known: weakref.WeakSet[Poller] = weakref.WeakSet()  # each is yielded once
         self._number = number
         self._timeout = timeout
         self._began = 0.0
@@ -146,7 +148,8 @@ class _Workers:
     def _draw_one(self, poller: Poller | None) -> None:
         if poller is None:
             self._all_drawn = True
-        elif poller not in self.pending:
+        elif poller not in self._known:
+            self._known.add(poller)
             self._begin(poller)
 
     def _begin(self, poller: Poller) -> None:

@@ -175,6 +175,16 @@ def test_a_timeout_is_not_held_up_by_an_answer(server: Server, session: PollingS
     answered.set()
 
 
+@pytest.mark.parametrize("max_pending", [None, 1])
+def test_one_that_is_given_twice_is_yielded_once(
+    server: Server, session: PollingSession, max_pending: int | None
+) -> None:
+    server.answer = takes("0", 1)
+    one, other = (session.submit("POST", f"{server.url}/start/{n}") for n in range(2))
+    done = list(as_completed([one, one, other, one], max_pending=max_pending))
+    assert sorted(map(id, done)) == sorted(map(id, (one, other)))
+
+
 def test_twice_the_same_none_at_all_and_a_generator(
     server: Server, session: PollingSession
 ) -> None:
