@@ -91,7 +91,7 @@ class Redirects:
         return max(followed, key=lambda one: (one.is_mine, one.at), default=None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Redirects, (self.own, {})
+        return Redirects, (self.own, self.others.copy())
 
 
 def hand_to_session(

@@ -123,6 +123,37 @@ def test_P1_P9_threads_that_share_a_request_follow_their_own(server: Server, con
     assert len(server.seen) == 48
 
 
+@ways
+def test_P1_P9_another_thread_is_answered_before_the_next_request_is_made(
+    server: Server,
+    connect: Open,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    of: Callable[[Any], Any],
+) -> None:
+    """To the same request: so what is copied from it may follow the answer to either."""
+    numbered(server, "50")
+    session = connect(FAST.replace(clock=clock))
+    request = requests.Request("POST", server.url + "/start").prepare()
+    others: list[requests.Response] = []
+
+    def dispatch_hook(*args: Any, **kwargs: Any) -> Any:
+        if len(server.seen) == 1:
+            with ThreadPoolExecutor(1) as pool:
+                others.append(pool.submit(session.send, request, allow_redirects=False).result())
+        return stock(*args, **kwargs)
+
+    stock = requests.sessions.dispatch_hook  # type: ignore[attr-defined]
+    monkeypatch.setattr(requests.sessions, "dispatch_hook", dispatch_hook)
+    response = session.send(request, allow_redirects=False)
+    assert session.send(of(response.next)).text == "done"
+    assert clock.slept == [50]
+    clock.slept.clear()
+    clock.now -= 50
+    assert session.send(of(others[0].next)).text == "done"
+    assert clock.slept == [50]
+
+
 def test_P1_what_the_caller_changes_in_it_is_sent(
     server: Server, connect: Open, clock: FakeClock
 ) -> None:
