@@ -13,14 +13,14 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 from urllib3.exceptions import EmptyPoolError
 
-from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
+from ._call.above import Redirect, followed_by, forget, hand_to_session
 from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
-from ._call.hooks import has_hooks, owner_of, seen
+from ._call.hooks import give_back, has_hooks, owner_of, seen
 from ._call.job import Next
-from ._call.meaning import redirect_of, shown_as_redirect
+from ._call.meaning import redirect_of
 from ._call.next_request import (
     Repetition,
     foreseen,
@@ -109,11 +109,12 @@ class PollingAdapterMixin(_Base):
             return _send_in(owner, super().send, request, options)
         if owner is not None:
             return super().send(request, **options)
+        _as_asked(request)
         redirect = followed_by(request)
-        before = challenged(request) if redirect is None else redirect.handed
-        if before is None:
+        if redirect is None:
             call = Call(self.policy)
         else:
+            before = redirect.handed
             policy = before.policy or self.policy
             call = Call(policy, before.job(policy, request), origin=before.origin)
         chain = _Chain(call, super().send, options, request.hooks)
@@ -147,6 +148,10 @@ def _send_in(
     call: Call, send: _Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
+    if call.exchange.answer is not None and call.job.due is not None:
+        # A hook sends something after an answer that asks to wait, or a session of the hook's own
+        # follows it: in doubt it waits (P1).
+        call.wait(Next(request, call.job.due, call.job.response))
     timeout = call.timeout(options["timeout"])
     under_way = sending.set(call)
     try:
@@ -164,6 +169,8 @@ def _send_in(
 class _Chain:
     """The requests of one call of an adapter alone, between two that the session above sends."""
 
+    _are_hooks_done = False  # they have seen the latest answer
+
     def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
         self._call = call
         self._hooks = hooks  # those that requests goes through afterwards
@@ -180,36 +187,32 @@ class _Chain:
         :param redirect: what it follows. Where it follows none, its caller may want to see the
             first answer, whatever it is.
         """
-        call, sent = self._call, request
-        follows = redirect is not None and redirect.request() is not request
+        call = self._call
+        self._follows = redirect is not None and redirect.request() is not request
+        # What the caller's hooks send by a copy of it belongs to this call.
+        first = sent = call.owns(request) if has_hooks(request) else request
         if redirect is not None:
-            call.wait(Next(request, call.job.due, call.job.response))
+            call.wait(Next(first, call.job.due, call.job.response))
             forget(redirect, request)
-        response = self._asked(Next(request, None, None))
-        while (upcoming := self._next_poll(response, sent, follows)) is not None:
-            if has_hooks(request):
-                with shown_as_redirect(response):
-                    response = dispatch_hook("response", request.hooks, response, **self._options)
-                # They may have changed what is copied, or brought another answer.
-                upcoming = self._next_poll(response, sent, follows)
-                if upcoming is None:
-                    seen(self._hooks)
-                    break
+        response = self._asked(Next(first, None, None))
+        while (upcoming := self._next_poll(response, sent)) is not None:
             call.release(response)
             sent = upcoming
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        if sent is not request and (follows or response.is_redirect):
+        if sent is not first and (self._follows or response.is_redirect):
             # What requests does next is of the request that was answered: what its URL means for
-            # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
-            # own request stays as it is, to be sent again: it is followed where it is pending.
+            # a cookie, whether there is still a body, which headers a redirect keeps.
             _become(request, sent)
-            response.request = sent = request
+            response.request = request
+        elif response.request is first is not request:
+            give_back(first, request)
+            response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
-        elif response.status_code in _CHALLENGES and has_hooks(request):
-            hand_to_hooks(response, sent, call)
+        if self._are_hooks_done:
+            seen(self._hooks)
         call.tell(response)
         return response
 
@@ -219,25 +222,36 @@ class _Chain:
         return until_answered(self._call, step, self._sent, reads=reads)[0]
 
     def _sent(self, request: requests.PreparedRequest) -> requests.Response:
-        request = self._call.sends(request)
-        clock = self._call.clock
+        call, clock = self._call, self._call.clock
+        ready = call.sends(request)
         started = clock.monotonic()
-        response = _send_in(self._call, self._send, request, self._options)
+        response = _send_in(call, self._send, ready, self._options)
         response.elapsed = timedelta(seconds=clock.monotonic() - started)
         if "Set-Cookie" in response.headers:
             self._cookies.add(response, request.url or "", clock.time())
+        self._are_hooks_done = False
+        if has_hooks(request):
+            call.exchange.judge(response)
+            if call.exchange.again is None and self._is_shown_here(response):
+                self._are_hooks_done = True
+                response = dispatch_hook("response", request.hooks, response, **self._options)
         return response
 
-    def _next_poll(
-        self, response: requests.Response, request: requests.PreparedRequest, follows: bool
-    ) -> requests.PreparedRequest | None:
-        """The next poll; None where there is none, or it is the session's to send it.
+    def _is_shown_here(self, response: requests.Response) -> bool:
+        """Whether the hooks see ``response`` before the session above does: it may not get it, or
+        what they make of it decides when and where this call goes on."""
+        is_challenge = response.status_code in _CHALLENGES
+        return is_challenge or response.is_redirect or self._call.goes_on
 
-        :param follows: redirects are followed; what is none is followed in any case.
-        """
+    def _next_poll(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> requests.PreparedRequest | None:
+        """The next poll; None where there is none, or it is the session's to send it: a redirect
+        to one that may not follow it, for one."""
         call, redirect = self._call, redirect_of(response)
         is_redirect = redirect is response
-        if is_redirect and not (follows and call.job.due is not None and response.is_redirect):
+        is_followed = self._follows and call.job.due is not None and response.is_redirect
+        if is_redirect and not is_followed:
             return None
         if repeats(self._repetition, redirect, request, request._cookies or self._cookies):
             return request
@@ -279,5 +293,12 @@ class _Chain:
 
 
 def _become(request: requests.PreparedRequest, other: requests.PreparedRequest) -> None:
-    for name in ("method", "url", "headers", "body", "_cookies", "_body_position"):
-        setattr(request, name, getattr(other, name))
+    """``request`` is as ``other``, until somebody sends it again."""
+    names = ("method", "url", "headers", "body", "_cookies", "_body_position")
+    vars(request)["_asked"] = {name: getattr(request, name) for name in names}
+    vars(request).update({name: getattr(other, name) for name in names})
+
+
+def _as_asked(request: requests.PreparedRequest) -> None:
+    """``request`` is sent again: it is what it was."""
+    vars(request).update(vars(request).pop("_asked", {}))

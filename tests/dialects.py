@@ -249,9 +249,10 @@ def services() -> Iterator[dict[str, Server]]:
         for url, table in TABLES.items():
             servers[url] = server = stack.enter_context(serving())
             server.answer = in_turn(table(server.url))
-        for url in ("https://login.example", "https://signed.example", "https://basic.example"):
-            servers[url] = stack.enter_context(serving())
+        for name in ("login", "signed", "basic", "digest"):
+            servers[f"https://{name}.example"] = stack.enter_context(serving())
         servers["https://login.example"].answer = Guarded()
         servers["https://signed.example"].answer = Guarded()
         servers["https://basic.example"].answer = changed_in_mid_job
+        servers["https://digest.example"].answer = lambda _: Reply(200, {}, b"{}")
         yield servers

@@ -3,6 +3,7 @@ at those of each request."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,8 +16,8 @@ from polling_adapter import PollingPolicy, PollingSession, as_completed
 from .dialects import Guarded, services
 from .fake_clock import FakeClock
 from .pages import TOP, run
-from .server import Reply, Seen, Server
-from .wire.ways import WAYS
+from .server import DONE, Reply, Seen, Server, poll
+from .wire.ways import WAYS, Way
 
 pytest.importorskip("requests_oauthlib")
 
@@ -149,6 +150,28 @@ def test_a_signer_that_keeps_the_date(page: Page, clock: FakeClock) -> None:
         for before_poll, status in ((keeps, 401), (anew, 200)):
             used = policy.replace(before_poll=before_poll)
             assert session.post(url, auth=auth, polling=used).status_code == status
+
+
+@pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("trouble", [Reply(502), Reply(503, {"Retry-After": "0"}), None])
+def test_digest_credentials_are_used_once(page: Page, ask: Way, trouble: Reply | None) -> None:
+    """By a server that checks their count."""
+    replies = iter([poll("/job"), poll("/job"), trouble or poll("/job"), poll("/job"), DONE])
+    used: set[str] = set()
+
+    def answer(seen: Seen) -> Reply:
+        given = re.search("nc=[0-9a-f]*", seen.headers.get("Authorization", ""))
+        if given is None or given[0] in used:
+            return Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+        used.add(given[0])
+        return next(replies)
+
+    server = page.servers["https://digest.example"]
+    server.answer = answer
+    digest = requests.auth.HTTPDigestAuth("me", "secret")
+    policy = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0, before_poll=digest)
+    response = ask(policy, "POST", f"{server.url}/start", auth=digest)
+    assert response.text == "done"
 
 
 def test_a_401_has_a_token_that_takes_other_credentials(page: Page) -> None:

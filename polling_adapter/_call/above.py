@@ -128,33 +128,3 @@ def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
         if other is redirect:
             others.pop(thread, None)
     mark(request, Redirects(None, others))
-
-
-class Challenged:
-    """A request that was challenged: a copy of it, with credentials, goes on with its call."""
-
-    def __init__(self, handed: HandedOut, request: requests.PreparedRequest) -> None:
-        self.handed = handed
-        self.thread = threading.get_ident()
-        self.request: Any = weakref.ref(request)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(None), ()
-
-
-def hand_to_hooks(
-    response: requests.Response, request: requests.PreparedRequest, call: Call
-) -> None:
-    """What hooks copy from ``request`` goes on with ``call``."""
-    # What follows a redirect of the copy shares the hooks, too.
-    mark_shared(
-        request, Challenged(HandedOut.of(call.job, call.origin, call.policy, response), request)
-    )
-
-
-def challenged(request: requests.PreparedRequest) -> HandedOut | None:
-    """What ``request`` goes on with, as a copy of one that was challenged."""
-    found = mark_of(request, Challenged)
-    if found is None or found.request() is request or found.thread != threading.get_ident():
-        return None
-    return found.handed

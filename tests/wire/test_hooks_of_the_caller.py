@@ -14,6 +14,7 @@ from requests.auth import AuthBase
 from requests_mock import ANY, Mocker
 
 from polling_adapter import PollingMixin, PollingPolicy, PollingSession
+from polling_adapter.pending import accepted
 
 from ..conftest import MixedSession, Open
 from ..fake_clock import FakeClock
@@ -214,6 +215,87 @@ def test_P7_a_poll_that_replaces_a_result_is_followed(
         assert session.post(server.url, hooks={"response": hook}).text == "done"
     assert server.asked == ["POST /", "GET /w/1", "GET /w/2"]
     assert clock.slept[-1] == 5
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("place", [1, 2, 4])
+@pytest.mark.parametrize("is_pending", [False, True], ids=["redirects", "pending"])
+@pytest.mark.parametrize("how", ["connection", "session", "another session", "headers"])
+def test_P1_what_a_hook_makes_of_a_poll_says_when_it_goes_on(
+    server: Server,
+    connect: Open,
+    clock: FakeClock,
+    how: str,
+    is_pending: bool,
+    place: int,
+    method: str,
+) -> None:
+    def asked(location: str, wait: str) -> Reply:
+        return poll(location, wait, 202 if is_pending else 307)
+
+    shown: list[str] = []
+
+    def hook(response: requests.Response, **kwargs: Any) -> requests.Response | None:
+        shown.append(response.url)
+        if len(shown) != place:
+            return None
+        assert response.request is not None
+        request = response.request.copy()
+        request.url = f"{server.url}/other"
+        if how == "connection":
+            other: requests.Response = response.connection.send(request, **kwargs)
+            return other
+        if how == "session":
+            return session.send(request, allow_redirects=False)
+        if how == "another session":
+            return requests.get(f"{server.url}/other", allow_redirects=False, timeout=9)
+        response.headers.update({"Retry-After": "60", "Location": "/v"})
+        return None
+
+    replies = {"/start": asked("/w/1", "1"), "/other": poll("/v", "60")}
+    replies |= {f"/w/{n}": asked(f"/w/{n + 1}", "1") for n in range(1, 6)}
+    replies["/v"] = Reply(200, {}, b"the other")
+    server.answer = lambda seen: replies.get(seen.path, DONE)
+    pending = accepted if is_pending else None
+    session = connect(FAST.replace(clock=clock, pending=pending))
+    response = session.request(method, f"{server.url}/start", hooks={"response": hook})
+    assert (response.text, 60 in clock.slept) in [("the other", True), ("done", False)]
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_P1_what_a_hook_sends_by_the_session_is_waited_for(
+    server: Server, connect: Open, clock: FakeClock, follows: bool
+) -> None:
+    """Whether that follows what it is answered, or leaves it to the call."""
+    server.script(Reply(401), poll("/w", "5"), poll("/w", "7"), again("3"), DONE)
+    session = connect(FAST.replace(clock=clock))
+    seen: list[int] = []
+
+    def hook(response: requests.Response, **_: Any) -> requests.Response | None:
+        seen.append(response.status_code)
+        if response.status_code != 401:
+            return None
+        assert response.request is not None
+        return session.send(response.request.copy(), allow_redirects=follows)
+
+    assert session.post(server.url, hooks={"response": hook}).text == "done"
+    assert clock.slept == [5, 7, 3]
+    assert server.asked == ["POST /", "POST /", "GET /w", "GET /w", "GET /w"]
+    assert seen == [401, 303, 303, 200]
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_P9_a_copy_of_a_challenged_request_is_a_call_of_its_own(
+    server: Server, connect: Open, clock: FakeClock, status: int
+) -> None:
+    server.script(Reply(status), poll("/w", "20"), poll("/w", "20"), DONE)
+    session = connect(FAST.replace(clock=clock, total_timeout=100))
+    seeing = Seeing()
+    response = session.post(server.url, hooks={"response": seeing})
+    clock.now += 90
+    assert response.request is not None
+    assert session.send(response.request.copy()).text == "done"
+    assert seeing.statuses == [status, 303, 303, 200]
 
 
 # a response without .request

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import pickle
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -586,18 +587,46 @@ def test_P6_a_poller_asks_again_what_an_answer_means(server: Server, first: str)
     assert server.asked == ["POST /", "GET /jobs/1"][: 2 if first == "running" else 1]
 
 
-def test_P7_digest_authentication(server: Server, connect: Open) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("checks", ["nothing", "the address", "that a nonce is new"])
+def test_P7_digest_authentication(server: Server, connect: Open, checks: str, method: str) -> None:
     """Each request is challenged; requests' own handler counts anew after a redirect."""
     replies = iter([not_yet("/w"), not_yet(), not_yet(), DONE])
-    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+    nonces = itertools.count(1)
+    new: list[str] = []
 
     def answer(seen: Seen) -> Reply:
-        return next(replies) if "Authorization" in seen.headers else Reply(401, challenge)
+        given = seen.headers.get("Authorization", "")
+        nonce = re.search('nonce="([^"]*)"', given)
+        is_known = bool(given)
+        if checks == "the address":
+            is_known = f'uri="{seen.path}"' in given
+        elif checks == "that a nonce is new":
+            is_known = nonce is not None and nonce[1] in new
+        if is_known:
+            new.clear()
+            return next(replies)
+        new[:] = [f"n{next(nonces)}"]
+        challenge = f'Digest realm="r", nonce="{new[0]}", qop="auth"'
+        return Reply(401, {"WWW-Authenticate": challenge})
 
     server.answer = answer
     with connect(POLICY) as session:
-        response = session.post(server.url, auth=requests.auth.HTTPDigestAuth("u", "p"))
-    assert response.content == b"done"
+        auth = requests.auth.HTTPDigestAuth("u", "p")
+        assert session.request(method, server.url, auth=auth).content == b"done"
+
+
+def test_P6_P7_a_request_that_is_sent_again_is_sent_as_it_was(
+    server: Server, connect: Open
+) -> None:
+    """Also where what came of it is a redirect of a poll."""
+    server.script(not_yet("/w"), Reply(303, {"Location": "/end"}), DONE, *[not_yet("/w"), DONE] * 2)
+    request = requests.Request("POST", f"{server.url}/start", json={"a": 1}).prepare()
+    with connect(POLICY) as session:
+        for _ in range(3):
+            assert session.send(request).content == b"done"
+    assert server.asked == ["POST /start", "GET /w", "GET /end", *["POST /start", "GET /w"] * 2]
+    assert [seen.body for seen in server.seen if seen.method == "POST"] == [b'{"a": 1}'] * 3
 
 
 @pytest.mark.parametrize("stream", [False, True])
