@@ -40,7 +40,8 @@ def as_completed(
 ) -> Iterator[Poller]:
     """Poll until all are done, and yield each as soon as it is.
 
-    An error of one is raised by its own ``result()`` and leaves the others alone. When the loop is
+    An error of one is raised by its own ``result()`` and leaves the others alone; one that
+    ``pollers`` itself raises comes when all that were drawn are done. When the loop is
     left early, requests that are under way are waited for, no longer than half a second, and the
     pollers that are not done can be polled further, or resumed. Waits go by the clock of the first
     poller's policy.
@@ -80,8 +81,10 @@ def _completed(
             poller = workers.next_done()
             if poller is None:
                 raise workers.out_of_time()
+            yield poller  # what is done is handed out before anything that may fail, or take long
             workers.draw(pollers, max_pending)
-            yield poller
+        if workers.failed is not None:
+            raise workers.failed
 
 
 class _Entry(NamedTuple):
@@ -99,6 +102,7 @@ class _Workers:
     def __init__(self, number: int, timeout: float | None) -> None:
         self.pending: set[Poller] = set()
         self.drawn = 0
+        self.failed: Exception | None = None  # what drawing them ended with
         self._known: weakref.WeakSet[Poller] = weakref.WeakSet()  # each is yielded once
         self._number = number
         self._timeout = timeout
@@ -136,7 +140,11 @@ class _Workers:
             with self._lock:
                 self._in_hand += 1
             try:
-                self._draw_one(next(pollers, None))
+                self._draw_one(next(pollers))
+            except StopIteration:
+                self._all_drawn = True
+            except Exception as error:  # those that were drawn are not lost for it
+                self._all_drawn, self.failed = True, error
             finally:
                 self._put_down()
         for n in range(len(self._threads), min(self._number, len(self.pending))):
@@ -145,10 +153,10 @@ class _Workers:
             self._threads.append(thread)
         self._news.set()
 
-    def _draw_one(self, poller: Poller | None) -> None:
-        if poller is None:
-            self._all_drawn = True
-        elif poller not in self._known:
+    def _draw_one(self, poller: Poller) -> None:
+        if not isinstance(poller, Poller):
+            raise TypeError(f"pollers: {poller!r} is not accepted: it takes what submit() gives")
+        if poller not in self._known:
             self._known.add(poller)
             self._begin(poller)
 

@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -356,3 +357,42 @@ def test_P9_connections_are_kept_of_as_many_workers(
 def test_max_pending_is_a_number(value: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="max_pending"):
         as_completed([], max_pending=value)
+
+
+@pytest.mark.parametrize("max_pending", [None, 1, 2])
+def test_P6_what_was_drawn_is_not_lost_where_drawing_fails(
+    server: Server, max_pending: int | None
+) -> None:
+    def jobs() -> Iterator[Poller]:
+        yield session.submit("GET", server.url)
+        yield session.submit("GET", server.url)
+        raise LookupError("no more")
+
+    with PollingSession(policy=FAST) as session:
+        completed = as_completed(jobs(), max_pending=max_pending)
+        assert [next(completed).result().text for _ in range(2)] == ["done", "done"]
+        with pytest.raises(LookupError, match="no more"):
+            next(completed)
+    assert workers() == []
+
+
+def test_what_is_done_can_bring_the_next(server: Server) -> None:
+    with PollingSession(policy=FAST) as session:
+        jobs = SimpleQueue[Poller]()
+        jobs.put(session.submit("GET", server.url))
+        drawn = iter(lambda: jobs.get(timeout=5), None)
+        for n, poller in enumerate(as_completed(drawn, max_pending=1)):
+            assert poller.result().text == "done"
+            if n == 3:
+                break
+            jobs.put(session.submit("GET", server.url))
+    assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize("other", [None, "job"])
+def test_what_is_no_poller(server: Server, other: Any) -> None:
+    with PollingSession(policy=FAST) as session:
+        jobs = as_completed([session.submit("GET", server.url), other])
+        assert next(jobs).result().text == "done"
+        with pytest.raises(TypeError, match=f"{other!r} is not accepted"):
+            next(jobs)
