@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
+from ._clock import SystemClock
 from ._json_field import JsonField
 from ._predicate import Predicate, Result, Said, address, answers_a_read
 from ._rules import rate_limit
@@ -191,4 +192,4 @@ def rate_limit_reset(response: requests.Response) -> float | None:
     :param response: any; what its status is does not matter.
     :return: seconds; None where no header names a usable time. Never an exception.
     """
-    return rate_limit.reset(response.headers)
+    return rate_limit.reset(response.headers, now=SystemClock().time())

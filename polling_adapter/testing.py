@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urljoin, urlsplit
 
+from requests.utils import requote_uri
+
 from ._clock import Clock, Result, SystemClock, take_place
 from ._cutting_server import CuttingServer
 from ._rules.answer import retry_after
@@ -274,7 +276,7 @@ class PollingServer:
         if not path.startswith("/"):
             raise ValueError(f"path={path!r} is not accepted: it begins with /")
         with self._lock:
-            self._scripts[path] = list(script)
+            self._scripts[self._path("/", path) or path] = list(script)
         return self.url + path
 
     @property
@@ -338,7 +340,7 @@ class PollingServer:
     def _path(self, path: str, location: str) -> str | None:
         """What is asked next, as a request names it; None where it is not asked here."""
         try:
-            url = urlsplit(urljoin(self.url + path, location))
+            url = urlsplit(requote_uri(urljoin(self.url + path, location)))
             here = url.port == self.port
         except ValueError:  # whoever follows it will say so
             return None

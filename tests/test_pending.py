@@ -23,6 +23,7 @@ from polling_adapter.pending import (
     json_field,
     rate_limit_reset,
 )
+from polling_adapter.testing import FakeClock
 
 from ._rules.test_json_fields import JSON_VALUES
 
@@ -648,6 +649,12 @@ def test_github() -> None:
     github = {"Date": date, "X_RateLimit_Reset": "1700000060"}
     assert rate_limit_reset(answer({}, 403, X_RateLimit_Remaining="0", **github)) == 60
     assert rate_limit_reset(answer({}, 403, X_RateLimit_Remaining="4000", **github)) is None
+
+
+def test_P1_what_a_rate_limit_says_goes_by_the_clock_in_place() -> None:
+    """In tests for one, where a service sends no Date."""
+    with FakeClock(time=1_700_000_000):
+        assert rate_limit_reset(answer({}, 429, X_RateLimit_Reset="1700000030")) == 30
 
 
 @pytest.mark.parametrize("status", [200, 202, 303, 403, 429, 503])

@@ -561,6 +561,14 @@ def test_many_may_ask_for_one_address(
     assert server.early == []
 
 
+def test_addresses_are_asked_for_in_quotes(plain: requests.Session, server: PollingServer) -> None:
+    url = server.answers("/a work", Answer.poll("/its result?of=a work", 60))
+    server.answers("/its result", Answer.json("done"))
+    assert plain.get(url).json() == "done"
+    assert server.asked == ["GET /a%20work", "GET /its%20result?of=a%20work"]
+    assert len(server.early) == 1
+
+
 def test_what_the_script_raises_is_raised_in_the_end(plain: requests.Session) -> None:
     def wrong(request: Request) -> Answer:
         raise AssertionError(f"nobody shall ask for {request.path}")

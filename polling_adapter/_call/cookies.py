@@ -20,10 +20,11 @@ class Cookies:
     know is put there.
     """
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_lines", "_only")
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str, str], tuple[str, float]] = {}
+        self._only: Any = None  # that has brought all of them, and needs nothing
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -31,6 +32,7 @@ class Cookies:
     def add(self, response: requests.Response, url: str, now: float) -> None:
         """``response``, from ``url``, has come at ``now``, in seconds since the epoch."""
         message = _message(response)
+        self._only = None if self._lines else message
         for line in () if message is None else message.get_all("Set-Cookie", ()):
             found = {name.lower(): value.strip() for name, value in _ATTRIBUTES.findall(line)}
             path = found.get("path")
@@ -44,7 +46,7 @@ class Cookies:
     def hand_to_session(self, response: requests.Response, now: float) -> None:
         """``response`` brings all of them, as they are ``now``."""
         message = _message(response)
-        if message is not None:
+        if message is not None and message is not self._only:
             with suppress(KeyError):  # mocks may have something of their own
                 del message["Set-Cookie"]
             add = getattr(message, "add", None) or message.add_header

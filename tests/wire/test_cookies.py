@@ -301,3 +301,13 @@ def test_P7_cookies_of_many_polls(kind: str) -> None:
     adapter.left, adapter.name = 100, "c{}"
     with session, session.get("http://host.test/w"):
         assert {cookie.name for cookie in session.cookies} == {f"c{n}" for n in range(-1, 100)}
+
+
+def test_P7_one_that_is_set_and_deleted_at_once(server: Server, connect: Open) -> None:
+    """http.cookiejar deletes first, in whichever order they come."""
+    cookies_set = {"Set-Cookie": "a=new; Path=/", "set-cookie": "a=; Path=/; Max-Age=0"}
+    server.script(Reply(302, {"Location": "/next", **cookies_set}), DONE)
+    session = connect(FAST)
+    session.get(server.url)
+    assert sent(server) == [None, "a=new"]
+    assert cookies(session) == [("a", "new", "/")]
