@@ -99,6 +99,7 @@ class PollingMixin(_Base):
         if isinstance(choice, Call) and choice.awaits_answer:  # a poller's first
             options = {name: kwargs[name] for name in kwargs if name != "allow_redirects"}
             choice.following = self._following(options)
+            choice.exchange.is_looked_ahead = True
             own = choice.owns(request)
             request.hooks = own.hooks  # so it is known, if somebody above sends it again
             return self._send_in(choice, kwargs, own)

@@ -20,7 +20,7 @@ import requests
 
 from .._clock import at_work
 from .._rules.address import origin, printable, without_userinfo
-from .._rules.answer import Answer, is_final
+from .._rules.answer import Answer, is_final, retry_after
 from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict
 from .._rules.token import Token
 from ..exceptions import (
@@ -37,7 +37,7 @@ from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .secrets import show_no_secrets
-from .timeout import within
+from .timeout import is_timeout, within
 
 logger = logging.getLogger("polling_adapter")
 
@@ -194,6 +194,7 @@ class Call:
             self.job = self.job._replace(upcoming=request)
             raise self.ended(verdict)
         self.job = Job(progress, None, request, request, response)
+        self.exchange.is_sent = True
         return ready
 
     def _made_ready(
@@ -305,7 +306,17 @@ class Call:
     def _answered(self, response: requests.Response, progress: Progress, due: Due | None) -> Job:
         request = self.job.request
         again = due is not None and not due.poll
-        return Job(progress, due, request if again else None, request, response)
+        held = self._held(response) if due is None else None
+        return Job(progress, due, request if again else None, request, response, held=held)
+
+    def _held(self, response: requests.Response) -> Due | None:
+        """When a response that stands, a 404 or one failure too many, may be asked for again."""
+        if "Retry-After" not in response.headers:
+            return None
+        asked = retry_after(response.headers, self.clock.time())
+        if asked is None:
+            return None
+        return Due(self.clock.monotonic() + asked, str(response.status_code), asked)
 
     def answered_before(
         self, response: requests.Response, request: requests.PreparedRequest, known: bool
@@ -323,7 +334,7 @@ class Call:
     def failed(self, error: requests.RequestException) -> Due | GiveUp | None:
         """The request brought no answer: when may it be sent again? None: ``error`` ends it."""
         request = self.sent
-        what, timed_out = type(error).__name__, isinstance(error, requests.Timeout)
+        what, timed_out = type(error).__name__, is_timeout(error)
         progress, verdict = self.job.progress.failed(
             request.method or "", what, timed_out, self.policy, self.clock.monotonic()
         )
@@ -337,10 +348,10 @@ class Call:
 
     def timeout(self, given: Any) -> Any:
         """The timeout of the request that is sent now, where the caller gave this one."""
-        progress, longest = self.job.progress, self.policy.poll_timeout
+        progress = self.job.progress
         self.exchange.timeout = given
-        if given is None and longest is not None and progress.survives(self.sent.method or ""):
-            given = longest * 2.0 ** min(progress.failures, 63)
+        if given is None and progress.survives(self.sent.method or ""):
+            given = progress.patience(self.policy, self.clock.monotonic())
         return within(self.ends, self.clock, given)
 
     @property
@@ -397,8 +408,11 @@ class Call:
             self.clock.sleep(max(0.0, round(until - self.clock.monotonic(), 9)))
 
     def rest(self, upcoming: Upcoming) -> None:
-        """``upcoming`` is kept until it is due, and nothing of what was sent and answered."""
-        self.job = Job(self.job.progress, self.job.due, upcoming)
+        """``upcoming`` is kept until it is due, and nothing of what was sent and answered, unless
+        no token can be made without it."""
+        job = Job(self.job.progress, self.job.due, upcoming)
+        is_enough = job.resumable() is not None
+        self.job = job if is_enough else self.job._replace(upcoming=upcoming)
         self.following.rest()
 
     @property

@@ -90,6 +90,8 @@ class Exchange:
 
     answer: requests.Response | None = None
     again: Next | None = None  # the answer is not the caller's
+    is_sent = False  # what fails before that is no request
+    is_looked_ahead = False  # requests itself does not follow a redirect, but would read all of it
     is_followed = False  # the answer is a redirect, and what comes back is the end of it
     timeout: Any = None  # that the caller gave
     out_of_time: GiveUp | None = None  # a transport below would have retried
@@ -122,7 +124,8 @@ class Exchange:
     def _after(self, response: requests.Response, **_: Any) -> None:
         """Before requests reads the body of a poll, which may be without end."""
         call = self._call
-        if call.passes_by:
+        leads_on = self.is_looked_ahead and response.is_redirect and response.headers["Location"]
+        if call.passes_by or leads_on:
             call.release(response)
         elif self.again is None and self._is_to_be_whole(response):
             self._is_whole(response, seen=True)
@@ -193,8 +196,14 @@ class Exchange:
         return again
 
     def see(self, error: Exception) -> None:
-        """What ``send`` raises may be a failure of the request."""
-        if isinstance(error, requests.RequestException) and self._is_failure(error):
+        """What ``send`` raises may be a failure of the request, or the end of the call's time."""
+        if not isinstance(error, requests.RequestException):
+            return
+        if self._is_late(error):
+            # Half an answer says no more than none: what was to begin the work may have done so.
+            self._call.job = self._call.job._replace(unanswered=not self._call.is_job)
+            self.fail(error)
+        elif self._is_failure(error):
             self.fail(error)
 
     def fail(self, error: requests.RequestException) -> None:
@@ -229,9 +238,15 @@ class Exchange:
         """Whether urllib3 could not read where to send the request, which requests lets through."""
         return self.answer is None and isinstance(error, LocationValueError)
 
+    def _is_late(self, error: requests.RequestException) -> bool:
+        """Whether the body of an answer has not come in the call's time."""
+        progress, now = self._call.job.progress, self._call.clock.monotonic()
+        answered = self.answer is not None and error.response in (None, self.answer)
+        return answered and is_timeout(error) and progress.left(now) == 0
+
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
-        if isinstance(error, PollingError) or self._call.job.request is None:
+        if isinstance(error, PollingError) or not self.is_sent:
             return False
         if not isinstance(error, FAILURES) and self.out_of_time is None:
             return False

@@ -63,6 +63,7 @@ class Job(NamedTuple):
     :param request: the last that was sent, or is about to be.
     :param response: the last that was received.
     :param unanswered: ``request`` is sent, and nobody knows what became of it.
+    :param held: ``response`` stands, but says when it may be asked for again; None: at once.
     """
 
     progress: Progress
@@ -71,6 +72,7 @@ class Job(NamedTuple):
     request: requests.PreparedRequest | None = None
     response: requests.Response | None = None
     unanswered: bool = False
+    held: Due | None = None
 
     @property
     def is_begun(self) -> bool:
@@ -120,7 +122,7 @@ class Job(NamedTuple):
         upcoming = self.resumable()
         if upcoming is None or not is_address(origin or upcoming.url):
             return None
-        progress, due, given = self.progress, self.due, upcoming.headers
+        progress, due, given = self.progress, self.due or self.held, upcoming.headers
         at = now if due is None else due.at
         # Until its wait begins it is yet to be counted, but what goes on with it is a poll already.
         polls = 1 if due is not None and due.poll else 0
@@ -141,7 +143,7 @@ class Job(NamedTuple):
             fives=progress.fives,
             refusals=progress.refusals,
             unusable=progress.unusable,
-            is_asked=due is None or due.asked is not None,
+            asked=None if due is None else due.asked,
             pending=pending,
             is_result=progress.is_result,
             no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
@@ -158,8 +160,7 @@ class Job(NamedTuple):
         :param now: monotonic seconds. :param wall: seconds since the epoch.
         :param total: the ``total_timeout`` that holds for it, in seconds.
         """
-        wait = max(0.0, token.due - wall)
-        at = now + wait
+        at = now + max(0.0, token.due - wall)
         started = at - token.elapsed
         progress = Progress(
             started,
@@ -174,5 +175,5 @@ class Job(NamedTuple):
             unusable=token.unusable,
             is_result=token.is_result,
         )
-        due = Due(at, "resumed", asked=wait if token.is_asked else None, jitter=False)
+        due = Due(at, "resumed", token.asked, jitter=False)
         return cls(progress, due, unanswered=token.needs_key)

@@ -16,12 +16,19 @@ from .parcel import by_name
 _CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
 
 
+# What requests takes from a request that follows a redirect; from one with a body, the last only
+_NOT_REDIRECTED = ("Content-Length", "Content-Type", "Transfer-Encoding", "Cookie")
+
+
 def as_redirected(
     session: requests.Session, token: Token, kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a request that goes where redirects have led: the session adds to it what
     requests would have left in it."""
-    headers: dict[str, Any] = dict(token.headers)
+    headers: dict[str, Any] = {}
+    if token.polls or token.redirects:
+        headers = dict.fromkeys(_NOT_REDIRECTED[-1:] if token.has_body else _NOT_REDIRECTED)
+    headers |= token.headers
     if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
         headers.setdefault("Cache-Control", "no-cache")
     params = kwargs.get("params") or {}

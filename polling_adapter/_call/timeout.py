@@ -11,6 +11,7 @@ from urllib3.util import Timeout
 from .._clock import Clock
 
 _SHORTEST = 0.001  # seconds: urllib3 refuses 0
+_A_MOMENT = 0.1  # seconds: what has been sent is read, however late it is
 _LONGEST = 2_000_000.0  # seconds: a socket refuses what its platform's poll() cannot hold
 
 
@@ -39,11 +40,12 @@ def is_timeout(error: requests.RequestException) -> bool:
 
 
 def shorten(response: requests.Response, deadline: float | None, clock: Clock) -> None:
-    """No read of what is yet to come of ``response`` outlasts ``deadline``."""
+    """No read of what is yet to come of ``response`` outlasts ``deadline``, but by a moment."""
     sock = _socket(response)
     if deadline is None or sock is None:
         return
-    sock.settimeout(within(deadline, clock, sock.gettimeout()))
+    given = sock.gettimeout()
+    sock.settimeout(max(within(deadline, clock, given), _shorter(given, _A_MOMENT)))
 
 
 def leave_to_caller(response: requests.Response, timeout: Any) -> None:

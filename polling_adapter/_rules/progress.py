@@ -144,6 +144,18 @@ class Progress(NamedTuple):
             return method in IDEMPOTENT
         return self.refusals > 0 and method in SAFE
 
+    def patience(self, policy: PollingPolicy, now: float) -> float | None:
+        """How long, in seconds, a poll may take to answer; None: there is no limit.
+
+        Twice as long with each that fails, as long as the outage may last.
+        """
+        longest, outage = policy.poll_timeout, policy.outage_max
+        if longest is None or not self.failures:
+            return longest
+        doubled = longest * 2.0 ** min(self.failures, 63)
+        left = doubled if outage is None else self.failing_since + outage - now
+        return max(longest, min(doubled, left))
+
     def redirected(self) -> Progress:
         """A redirect that is no poll is followed."""
         return self._replace(redirects=self.redirects + 1)

@@ -36,8 +36,8 @@ class Token(NamedTuple):
     :param failures: failed polls in a row. :param failing: for so many seconds when it is due.
     :param fives: answers of 500 in a row. :param refusals: refusals in a row.
     :param unusable: answers in a row that ask to wait, and name no usable time.
-    :param is_asked: whether the server named the time; else it is of a backoff, which no limit of
-        a server's is for.
+    :param asked: the seconds that the server asked for; None: it named none, and no limit of a
+        server's is for a backoff.
     :param pending: whether its policy has a ``pending``, without which it cannot go on.
     :param is_result: whether what comes next stands, whatever it is.
     :param no_cache: whether caches must be passed by.
@@ -64,7 +64,7 @@ class Token(NamedTuple):
     refusals: int = 0
     unusable: int = 0
     no_cache: bool = False
-    is_asked: bool = True
+    asked: float | None = None
     pending: bool = False
     is_result: bool = False
     needs_key: bool = False
@@ -94,6 +94,7 @@ class Token(NamedTuple):
             elapsed=round(self.elapsed, 3),
             left=None if self.left is None else round(min(self.left, _FAR), 3),
             failing=round(self.failing, 3),
+            asked=None if self.asked is None else round(min(self.asked, _FAR), 3),
             origin=_origin(self.origin),
             headers={name: _told(value) for name, value in self.headers.items()},
         )
@@ -196,7 +197,7 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "refusals": (_is_count, "number of refusals"),
     "unusable": (_is_count, "number of answers"),
     "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
-    "is_asked": (lambda value: isinstance(value, bool), "yes or no"),
+    "asked": (lambda value: value is None or _is_seconds(value), "number of seconds"),
     "pending": (lambda value: isinstance(value, bool), "yes or no"),
     "is_result": (lambda value: isinstance(value, bool), "yes or no"),
     "needs_key": (lambda value: isinstance(value, bool), "yes or no"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from polling_adapter import PollingPolicy
@@ -284,3 +286,22 @@ def test_the_tally() -> None:
     call.answered(answer(502))
     call.failed("GET")
     assert call.progress.tally() == "303 x 40, 502 x 1, ReadTimeout x 1"
+
+
+@pytest.mark.parametrize(
+    ("failures", "now", "changes", "expected"),
+    [
+        (0, 0, {}, 60),
+        (1, 60, {}, 120),
+        (3, 400, {}, 260),  # what is left of the outage
+        (3, 650, {}, 60),
+        (3, 400, {"outage_max": None}, 480),
+        (3, 400, {"poll_timeout": None}, None),
+    ],
+)
+def test_P6_how_long_a_poll_may_take_to_answer(
+    failures: int, now: float, changes: dict[str, Any], expected: float | None
+) -> None:
+    policy = PollingPolicy(**changes)
+    progress = Progress(0, None, failures=failures, failing_since=60)
+    assert progress.patience(policy, now) == expected

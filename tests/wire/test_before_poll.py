@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -136,6 +137,30 @@ def test_P6_what_it_raises_loses_no_job(server: Server, connect: Open) -> None:
     with PollingSession(policy=POLICY) as other:
         assert other.resume(continuation_token(caught.value) or "").result().content == b"done"
     assert server.asked == ["POST /", "GET /w"]
+
+
+@pytest.mark.parametrize("poll_number", [1, 2])
+@pytest.mark.parametrize("method", ["PUT", "GET", "POST"])
+def test_P6_an_error_of_requests_that_it_raises_is_no_failed_poll(
+    server: Server, connect: Open, method: str, poll_number: int
+) -> None:
+    """As where the server of credentials is down: nothing was sent that could be sent again."""
+    server.script(poll("/w/1", "0", 301), poll("/w/2", "0", 301), DONE)
+    calls = itertools.count(1)
+
+    def refresh(_: object) -> None:
+        if next(calls) == poll_number:
+            raise requests.ConnectionError("no credential")
+
+    with (
+        connect(POLICY.replace(before_poll=refresh)) as session,
+        pytest.raises(requests.ConnectionError, match="no credential") as caught,
+    ):
+        session.request(method, f"{server.url}/start")
+    assert len(server.seen) == poll_number
+    with PollingSession(policy=POLICY) as other:
+        assert other.resume(continuation_token(caught.value) or "").result().content == b"done"
+    assert [seen.path for seen in server.seen] == ["/start", "/w/1", "/w/2"]
 
 
 def test_what_it_may_not_return(server: Server, connect: Open) -> None:

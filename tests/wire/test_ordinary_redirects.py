@@ -17,6 +17,7 @@ from polling_adapter import PollingError, PollingPolicy, Wait
 from ..conftest import Open, mixed_in, mounted_adapter, polling_session
 from ..server import RESET, Reply, Server, poll
 from .alike import IN_ITS_OWN_HISTORY, record
+from .ways import Way
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 #: A Date of their own, so that two runs of a script give the same headers.
@@ -260,3 +261,16 @@ def test_P3_chains_of_all_kinds(server: Server, elsewhere: Server, connect: Open
                     )
                     assert response.text == "done"
                 assert sent[0] == sent[1], (statuses, polls)
+
+
+@pytest.mark.parametrize("retry_after", [None, "0"])
+@pytest.mark.parametrize("broken", ["cut short", "no gzip"])
+def test_P6_the_body_of_the_redirect_that_begins_a_job_does_not_matter(
+    server: Server, ask: Way, broken: str, retry_after: str | None
+) -> None:
+    headers = {"Location": "/w"} | ({} if retry_after is None else {"Retry-After": retry_after})
+    if broken == "no gzip":
+        headers["Content-Encoding"] = "gzip"
+    server.script(Reply(303, headers, b"see", fault="cut" if broken == "cut short" else None), END)
+    assert ask(FAST, "POST", server.url).text == "done"
+    assert server.asked == ["POST /", "GET /w"]

@@ -393,3 +393,24 @@ def test_P6_secrets_in_addresses_are_not_shown(
     assert caught.value.url == f"{server.url}/w?sig=s3cret"
     assert [wait.url for wait in waits] == [f"{server.url}/w?sig=s3cret"]
     assert "passw0rd" not in f"{caught.value}{caught.value.url}{waits[0].job}"
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "POST"])
+def test_P6_an_error_above_is_no_failure_of_the_request_before(server: Server, method: str) -> None:
+    """Of a rate limiter whose own server is down, for one."""
+
+    class Limited(PollingSession):
+        sent = 0
+
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            self.sent += 1
+            if self.sent == 2:
+                raise requests.ConnectionError("no limiter")
+            return super().send(request, **kwargs)
+
+    server.script(poll("/w", "0", 301), DONE)
+    with Limited(policy=FAST) as session:
+        with pytest.raises(requests.ConnectionError, match="no limiter") as caught:
+            session.request(method, f"{server.url}/start")
+        assert session.resume(continuation_token(caught.value) or "").result().text == "done"
+    assert [seen.path for seen in server.seen] == ["/start", "/w"]

@@ -19,12 +19,14 @@ from polling_adapter import (
     PollingMixin,
     PollingPolicy,
     PollingSession,
+    RetryAfterTooLong,
     TooManyPolls,
     continuation_token,
 )
 
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll, serving
+from .ways import WAYS, Way
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -206,3 +208,91 @@ def test_P10_a_limit_that_counts_anew_counts_what_comes_next(server: Server) -> 
         assert resumed.polls == 4
         assert isinstance(resumed.exception(), TooManyPolls)
     assert server.asked == ["GET /w"] * 3
+
+
+@pytest.mark.parametrize(
+    "hops",
+    [
+        [poll("/w", "60")] * 4,
+        [poll("/w", "1"), *[again("1")] * 9],
+        [poll("/w", "1"), *[Reply(502, {"Retry-After": "1"})] * 9],
+    ],
+    ids=["jitter", "refusals in a row", "failures in a row"],
+)
+def test_P10_retry_after_max_is_for_what_the_server_asks(
+    server: Server, clock: FakeClock, hops: list[Reply]
+) -> None:
+    """And not for what we add to it."""
+    policy = PollingPolicy(clock=clock, retry_after_max=60 if len(hops) == 4 else 5)
+    server.script(*hops, DONE)
+    with PollingSession(policy=policy) as session:
+        assert by_tokens(session, server.url, clock) == 200
+
+
+def test_P10_of_a_wait_that_is_too_long_the_token_says_so_too(
+    server: Server, clock: FakeClock
+) -> None:
+    server.script(poll("/w", "50"), DONE)
+    with PollingSession(policy=PollingPolicy(clock=clock)) as session:
+        token = session.begin("POST", server.url).continuation_token()
+        with pytest.raises(RetryAfterTooLong) as caught:
+            session.resume(token, polling=session.policy.replace(retry_after_max=49)).result()
+    assert caught.value.seconds == 50
+
+
+@pytest.mark.parametrize(
+    ("replies", "changes"),
+    [
+        ([Reply(502, {"Retry-After": "60"})], {"poll_failures": 0}),
+        ([Reply(500, {"Retry-After": "60"})] * 5, {}),
+        ([Reply(504, {"Retry-After": "60"})] * 3, {"outage_max": 100}),
+        ([again("60", 503)], {"retry_methods": [], "poll_failures": 0}),
+        ([again("60", 429)], {"retry_statuses": [], "failure_statuses": []}),
+        ([Reply(404, {"Retry-After": "60"})], {}),
+    ],
+    ids=["502", "500", "504", "503", "429", "404"],
+)
+def test_P1_a_token_of_an_answer_that_stands_waits_as_it_says(
+    server: Server, ask: Way, clock: FakeClock, replies: list[Reply], changes: dict[str, Any]
+) -> None:
+    server.script(poll("/w", "1"), *replies, DONE)
+    policy = PollingPolicy(clock=clock, jitter=0, **changes)
+    response = ask(policy, "POST", server.url)
+    assert response.status_code == replies[-1].status
+    with PollingSession(policy=policy) as session:
+        poller = session.resume(continuation_token(response) or "")
+        assert poller.wait_seconds == pytest.approx(60, abs=0.01)
+        clock.slept.clear()
+        assert poller.result().text == "done"
+    assert clock.slept == [pytest.approx(60, abs=0.01)]
+
+
+LOCATIONS = ["http://host.test:99999/", "http://host.test:port/", "http://a..b/", "http://u:p@/"]
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_P6_a_location_that_nobody_can_ask_for(server: Server, way: str, location: str) -> None:
+    """What named it can be asked again."""
+    server.script(poll("/w"), poll(location), DONE)
+    with pytest.raises(requests.RequestException) as caught:
+        WAYS[way](FAST, "POST", server.url)
+    with PollingSession(policy=FAST) as session:
+        assert session.resume(continuation_token(caught.value) or "").result().text == "done"
+    assert server.asked == ["POST /", "GET /w", "GET /w"]
+
+
+def test_P10_what_a_redirect_drops_the_session_does_not_add(server: Server) -> None:
+    names = ("Content-Type", "Cookie", "X-Own")
+    for tokens in (False, True):
+        server.seen.clear()
+        server.script(poll("/w"), poll("/w"), DONE)
+        with PollingSession(policy=FAST) as session:
+            session.headers.update({"Content-Type": "a/b", "Cookie": "a=1", "X-Own": "1"})
+            poller = session.begin("POST", server.url, data=b"body")
+            while tokens and not poller.done():
+                poller = session.resume(poller.continuation_token())
+                poller.poll()
+            assert poller.result().text == "done"
+        sent = [[name for name in names if name in seen.headers] for seen in server.seen]
+        assert sent == [[*names], ["X-Own"], ["X-Own"]]

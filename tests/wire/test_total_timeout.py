@@ -17,6 +17,7 @@ from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, Polli
 from ..conftest import Open, both_ways
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, poll, serving
+from .ways import WAYS
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -155,6 +156,25 @@ def test_P8_one_deadline_over_redirects_that_drip(
     error = ends_in_time(session, f"{server.url}/start")
     assert server.asked == ["POST /start", "GET /0"]
     assert error.url == f"{server.url}/1"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("way", ["session", "mixed", "begin", "submit", "one call"])
+def test_P8_the_body_of_a_first_answer_that_stalls(server: Server, way: str, method: str) -> None:
+    """Half an answer to what starts the work is none: nobody knows whether it has begun."""
+
+    def stalls() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(2)
+
+    server.script(Reply(200, {}, stalls), DONE)
+    began = time.monotonic()
+    with pytest.raises(PollingTimeout, match=r"0 s are left of total_timeout=0\.5") as caught:
+        WAYS[way](FAST.replace(total_timeout=0.5), method, server.url)
+    assert 0.5 <= time.monotonic() - began < 1.5
+    assert (caught.value.continuation_token is None) == (method == "POST")
+    if method == "POST":
+        assert "unknown whether the work has begun" in str(caught.value)
 
 
 @pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "0"}])
