@@ -47,8 +47,9 @@ class PollingPolicy:
     :param total_timeout: the whole call, waits and requests together. A wait that would end past
         it raises :exc:`PollingTimeout` at once, unslept.
     :param poll_timeout: how long a poll may take to answer (to connect, and each read), where the
-        caller gave no ``timeout=``; it doubles with each failed poll in a row. Never for the
-        request that starts the work, never for the body of a streamed result.
+        caller gave no ``timeout=``; it doubles with each failed poll in a row, as far as
+        ``outage_max`` allows. Never for the request that starts the work, never for the body of a
+        streamed result.
     :param max_polls: polls in one call; then :exc:`TooManyPolls`.
     :param retry_after_max: the longest Retry-After accepted; a longer one raises
         :exc:`RetryAfterTooLong` at once, unslept, whatever ``total_timeout`` says. The default is
