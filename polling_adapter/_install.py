@@ -49,7 +49,8 @@ def install(policy: PollingPolicy | None = None) -> None:
     of a call, and each poll that changes the origin or the method, counts against
     ``max_redirects``; ``response.elapsed`` has the waits of its hop in it, ``response.history``
     lacks the polls; nothing polls below what takes the place of all adapters, as requests-mock
-    does.
+    does; and who asks ``type(adapter) is HTTPAdapter``, as google-auth for client certificates,
+    takes ours for an adapter that somebody has mounted.
 
     :param policy: the policy of the new sessions; default: ``PollingPolicy()``.
     :raises TypeError: ``policy`` is no :class:`PollingPolicy`.
