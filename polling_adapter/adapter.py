@@ -31,7 +31,6 @@ from ._call.next_request import (
     unreadable,
 )
 from ._call.pools import wait_within_calls
-from ._call.read_ahead import unread
 from ._call.retries import within_call
 from ._rules.address import printable
 from .policy import PollingPolicy
@@ -106,8 +105,9 @@ class PollingAdapterMixin(_Base):
         }
         owner = owner_of(request)
         if isinstance(owner, Call):
-            return _send_in(owner, super().send, request, options)
-        if owner is not None:
+            if owner.exchange is not None:  # else it is no request of it: on_wait sends something
+                return _send_in(owner, super().send, request, options)
+        elif owner is not None:
             return super().send(request, **options)
         _as_asked(request)
         redirect = followed_by(request)
@@ -174,6 +174,7 @@ class _Chain:
     def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
         self._call = call
         self._hooks = hooks  # those that requests goes through afterwards
+        self._follows = False  # what leads here was followed, so redirects are
         self._send = send
         self._options = options
         self._cookies = Cookies()
@@ -279,8 +280,6 @@ class _Chain:
         call = self._call
         if call.job.due is not None:
             call.release(response)  # within bounds, before the session reads all of it
-            if has_hooks(request):
-                unread(response)
         try:
             upcoming = foreseen(response, request)
         except ValueError as error:
