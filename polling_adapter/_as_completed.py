@@ -21,15 +21,13 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from ._call.turn import LOOK_AGAIN
 from ._clock import MACHINE, Clock, at_work, sleep_unless, stands_still
 from .exceptions import PollingTimeout
 from .poller import Poller
 
 # So long, in seconds, the requests that are under way are waited for when the loop is left.
 _PATIENCE = 0.5
-
-# So often, in seconds, a worker looks whether another thread is still sending.
-_LOOK_AGAIN = 0.02
 
 
 def as_completed(
@@ -209,7 +207,7 @@ class _Workers:
                     continue
                 if self._all_drawn and not self.pending:
                     return
-                self._ended.wait(_LOOK_AGAIN)  # more may be drawn, or come back
+                self._ended.wait(LOOK_AGAIN)  # more may be drawn, or come back
         except BaseException as error:  # no poller's: what a hook raises is the poller's own
             self._done.put(error)
 
@@ -251,7 +249,7 @@ class _Workers:
             self._ended.set()
             return
         while not poller._take_turn(served):  # another thread is sending
-            if self._ended.wait(_LOOK_AGAIN):
+            if self._ended.wait(LOOK_AGAIN):
                 return
         if poller.done():
             self._done.put(poller)

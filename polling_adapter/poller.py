@@ -19,7 +19,7 @@ from ._call.exchange import attempt
 from ._call.job import AsBefore, Job, Next
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
-from ._call.turn import Turn, without_frames
+from ._call.turn import LOOK_AGAIN, Turn, without_frames
 from ._clock import at_work, sleep_unless
 from ._rules.address import printable
 from ._rules.answer import KEY
@@ -32,9 +32,6 @@ _A_MOMENT = 0.1
 
 # What a body is made of, among the arguments of a request
 _BODY = {"data", "json", "files"}
-
-# So often, in seconds, whoever waits for another thread that is sending looks at it again.
-_LOOK_AGAIN = 0.02
 
 
 class Poller:
@@ -135,7 +132,7 @@ class Poller:
         another thread sends it, the time to look again in."""
         wait = self._due_in()
         is_asked = not self.done() and self._turn_held() is not None
-        return max(wait, _LOOK_AGAIN) if is_asked else wait
+        return max(wait, LOOK_AGAIN) if is_asked else wait
 
     def result(self, timeout: float | None = None) -> requests.Response:
         """Wait and poll until the job is done.
@@ -316,7 +313,7 @@ class Poller:
             if until is not None and clock.monotonic() >= until:
                 self._give_up_waiting(timeout)
             if not sends:
-                woken.wait(_LOOK_AGAIN)
+                woken.wait(LOOK_AGAIN)
 
     def _begin(self) -> Poller:
         """Send the first request: where no answer comes, there is nothing to ask for."""

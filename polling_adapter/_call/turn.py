@@ -8,6 +8,9 @@ import traceback
 
 import requests
 
+#: So often, in seconds, whoever waits for another thread that is sending looks at it again.
+LOOK_AGAIN = 0.02
+
 
 class Turn:
     """What a thread holds while it sends: free when the thread has left it, however it did.
