@@ -224,6 +224,8 @@ class Exchange:
         cycle would keep connections open until the collector comes.
         """
         ended: requests.RequestException
+        if isinstance(error, PollingError):
+            return error  # it is made already
         if self._given_up is not None:
             ended = self._call.ended(self._given_up)
         elif self._is_of_address(error) and self._call.is_job:
@@ -240,9 +242,10 @@ class Exchange:
 
     def _is_late(self, error: requests.RequestException) -> bool:
         """Whether the body of an answer has not come in the call's time."""
-        progress, now = self._call.job.progress, self._call.clock.monotonic()
-        answered = self.answer is not None and error.response in (None, self.answer)
-        return answered and is_timeout(error) and progress.left(now) == 0
+        if isinstance(error, PollingError) or self.answer is None or self.is_followed:
+            return False
+        left = self._call.job.progress.left(self._call.clock.monotonic())
+        return left == 0 and is_timeout(error)
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
