@@ -168,7 +168,7 @@ def test_P8_the_body_of_an_answer_that_stalls(
 
     def stalls() -> Iterator[bytes]:
         yield b"{"
-        time.sleep(2)
+        time.sleep(1)
 
     server.script(*before, Reply(200, {}, stalls), DONE)
     began = time.monotonic()
