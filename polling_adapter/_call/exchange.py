@@ -197,7 +197,7 @@ class Exchange:
 
     def see(self, error: Exception) -> None:
         """What ``send`` raises may be a failure of the request, or the end of the call's time."""
-        if not isinstance(error, requests.RequestException):
+        if not isinstance(error, requests.RequestException) or isinstance(error, PollingError):
             return
         if self._is_late(error):
             # Half an answer says no more than none: what was to begin the work may have done so.
@@ -242,14 +242,14 @@ class Exchange:
 
     def _is_late(self, error: requests.RequestException) -> bool:
         """Whether the body of an answer has not come in the call's time."""
-        if isinstance(error, PollingError) or self.answer is None or self.is_followed:
+        if self.answer is None or self.is_followed:
             return False
         left = self._call.job.progress.left(self._call.clock.monotonic())
         return left == 0 and is_timeout(error)
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
-        if isinstance(error, PollingError) or not self.is_sent:
+        if not self.is_sent:
             return False
         if not isinstance(error, FAILURES) and self.out_of_time is None:
             return False
