@@ -78,7 +78,7 @@ def _completed(
         while workers.pending:
             poller = workers.next_done()
             if poller is None:
-                raise workers.out_of_time()
+                raise workers.out_of_time() from workers.failed
             yield poller  # what is done is handed out before anything that may fail, or take long
             workers.draw(pollers, max_pending)
         if workers.failed is not None:

@@ -13,12 +13,12 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 from urllib3.exceptions import EmptyPoolError
 
-from ._call.above import Redirect, followed_by, forget, hand_to_session
+from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
 from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
-from ._call.hooks import give_back, has_hooks, owner_of, seen
+from ._call.hooks import done, has_hooks, hooks_of, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
 from ._call.next_request import (
@@ -31,8 +31,9 @@ from ._call.next_request import (
     unreadable,
 )
 from ._call.pools import wait_within_calls
+from ._call.read_ahead import unread
 from ._call.retries import within_call
-from ._rules.address import printable
+from ._rules.address import printable, same
 from .policy import PollingPolicy
 
 if TYPE_CHECKING:
@@ -111,13 +112,14 @@ class PollingAdapterMixin(_Base):
             return super().send(request, **options)
         _as_asked(request)
         redirect = followed_by(request)
-        if redirect is None:
+        before = challenged(request) if redirect is None else redirect.handed
+        if before is None:
             call = Call(self.policy)
         else:
-            before = redirect.handed
             policy = before.policy or self.policy
             call = Call(policy, before.job(policy, request), origin=before.origin)
         chain = _Chain(call, super().send, options, request.hooks)
+        chain.is_in_hook = redirect is None and before is not None
         return call.run(chain.answer, request, redirect)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -149,9 +151,10 @@ def _send_in(
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
     if call.exchange.answer is not None and call.job.due is not None:
-        # A hook sends something after an answer that asks to wait, or a session of the hook's own
-        # follows it: in doubt it waits (P1).
-        call.wait(Next(request, call.job.due, call.job.response))
+        upcoming = call.upcoming()
+        if upcoming is not None and same(request.url, upcoming.url):
+            # a session that a hook has called follows what we have seen
+            call.wait(Next(request, call.job.due, call.job.response))
     timeout = call.timeout(options["timeout"])
     under_way = sending.set(call)
     try:
@@ -169,12 +172,14 @@ def _send_in(
 class _Chain:
     """The requests of one call of an adapter alone, between two that the session above sends."""
 
+    is_in_hook = False  # its request answers a challenge, and no session shows its answer to hooks
+    _follows = False  # what it answers was a redirect, so redirects are followed
+    _is_first = True  # what is sent is the session's request, and not yet a poll
     _are_hooks_done = False  # they have seen the latest answer
 
     def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
         self._call = call
         self._hooks = hooks  # those that requests goes through afterwards
-        self._follows = False  # what leads here was followed, so redirects are
         self._send = send
         self._options = options
         self._cookies = Cookies()
@@ -188,32 +193,30 @@ class _Chain:
         :param redirect: what it follows. Where it follows none, its caller may want to see the
             first answer, whatever it is.
         """
-        call = self._call
+        call, sent = self._call, request
         self._follows = redirect is not None and redirect.request() is not request
-        # What the caller's hooks send by a copy of it belongs to this call.
-        first = sent = call.owns(request) if has_hooks(request) else request
         if redirect is not None:
-            call.wait(Next(first, call.job.due, call.job.response))
+            call.wait(Next(request, call.job.due, call.job.response))
             forget(redirect, request)
-        response = self._asked(Next(first, None, None))
+        response = self._asked(Next(request, None, None))
+        self._is_first = False
         while (upcoming := self._next_poll(response, sent)) is not None:
             call.release(response)
             sent = upcoming
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        if sent is not first and (self._follows or response.is_redirect):
+        if sent is not request and (self._follows or response.is_redirect):
             # What requests does next is of the request that was answered: what its URL means for
             # a cookie, whether there is still a body, which headers a redirect keeps.
-            _become(request, sent)
-            response.request = request
-        elif response.request is first is not request:
-            give_back(first, request)
-            response.request = request
+            _become(request, sent, is_the_callers=not self._follows)
+            response.request = sent = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
+        elif response.status_code in _CHALLENGES and has_hooks(request):
+            hand_to_hooks(response, sent, call, self._hooks)
         if self._are_hooks_done:
-            seen(self._hooks)
+            done(self._hooks, response)
         call.tell(response)
         return response
 
@@ -233,16 +236,33 @@ class _Chain:
         self._are_hooks_done = False
         if has_hooks(request):
             call.exchange.judge(response)
-            if call.exchange.again is None and self._is_shown_here(response):
-                self._are_hooks_done = True
-                response = dispatch_hook("response", request.hooks, response, **self._options)
+            if call.exchange.again is None and self._is_ours_to_show(response, request):
+                return self._shown(response, request)
         return response
 
-    def _is_shown_here(self, response: requests.Response) -> bool:
-        """Whether the hooks see ``response`` before the session above does: it may not get it, or
-        what they make of it decides when and where this call goes on."""
-        is_challenge = response.status_code in _CHALLENGES
-        return is_challenge or response.is_redirect or self._call.goes_on
+    def _is_ours_to_show(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> bool:
+        """Whether nobody above shows ``response`` to the hooks: a poll that is followed here, or in
+        a hook a challenge to one."""
+        if response.status_code in _CHALLENGES:
+            return self.is_in_hook and not self._is_first
+        return self._next_poll(response, request) is not None
+
+    def _shown(
+        self, response: requests.Response, request: requests.PreparedRequest
+    ) -> requests.Response:
+        """What the hooks make of ``response``."""
+        call, answer = self._call, response
+        hooks: Any = call.exchange.hooks(hooks_of(request))
+        if response.status_code in _CHALLENGES:
+            # What they answer it by, which is a copy, belongs to this call.
+            response.request, hooks = owned(response.request or request, call)
+        response = dispatch_hook("response", {"response": hooks}, response, **self._options)
+        self._are_hooks_done = True
+        if response is not answer:
+            self._cookies.add(response, response.url, call.clock.time())
+        return response
 
     def _next_poll(
         self, response: requests.Response, request: requests.PreparedRequest
@@ -280,6 +300,8 @@ class _Chain:
         call = self._call
         if call.job.due is not None:
             call.release(response)  # within bounds, before the session reads all of it
+            if has_hooks(request):
+                unread(response)
         try:
             upcoming = foreseen(response, request)
         except ValueError as error:
@@ -291,13 +313,25 @@ class _Chain:
         hand_to_session(response, request, url, call)
 
 
-def _become(request: requests.PreparedRequest, other: requests.PreparedRequest) -> None:
-    """``request`` is as ``other``, until somebody sends it again."""
-    names = ("method", "url", "headers", "body", "_cookies", "_body_position")
-    vars(request)["_asked"] = {name: getattr(request, name) for name in names}
-    vars(request).update({name: getattr(other, name) for name in names})
+_ASKED = ("method", "url", "headers", "body", "_cookies", "_body_position")
+
+
+def _become(
+    request: requests.PreparedRequest, other: requests.PreparedRequest, is_the_callers: bool
+) -> None:
+    """``request`` is as ``other``; that of the caller until it is sent again."""
+    asked = {name: getattr(request, name) for name in _ASKED}
+    vars(request).update({name: getattr(other, name) for name in _ASKED})
+    if is_the_callers:
+        vars(request)["_asked"] = asked, _facts(request)
 
 
 def _as_asked(request: requests.PreparedRequest) -> None:
-    """``request`` is sent again: it is what it was."""
-    vars(request).update(vars(request).pop("_asked", {}))
+    """``request`` is sent again: where nobody has changed it, it is what it was."""
+    asked, became = vars(request).pop("_asked", ({}, None))
+    if became == _facts(request):
+        vars(request).update(asked)
+
+
+def _facts(request: requests.PreparedRequest) -> object:
+    return request.method, request.url, dict(request.headers), request.body

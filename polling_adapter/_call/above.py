@@ -16,7 +16,7 @@ import requests
 from .._rules.address import same
 from .call import Call
 from .handed_out import HandedOut
-from .hooks import mark, mark_of, mark_shared
+from .hooks import Watching, mark, mark_besides, mark_of, mark_shared
 
 
 class Redirect:
@@ -128,3 +128,40 @@ def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
         if other is redirect:
             others.pop(thread, None)
     mark(request, Redirects(None, others))
+
+
+class Challenged(Watching):
+    """A request that was challenged: a copy of it, with credentials, goes on with its call, while
+    hooks see the challenge."""
+
+    def __init__(self, handed: HandedOut, request: requests.PreparedRequest) -> None:
+        self.handed: HandedOut | None = handed
+        self.thread = threading.get_ident()
+        self.request: Any = weakref.ref(request)
+
+    def seen(self) -> None:
+        """Who sends a copy later begins a call."""
+        self.handed = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+def hand_to_hooks(
+    response: requests.Response, request: requests.PreparedRequest, call: Call, hooks: Any
+) -> None:
+    """What ``hooks``, which requests has in hand, copy from ``request`` goes on with ``call``."""
+    handed = HandedOut.of(call.job, call.origin, call.policy, response)
+    challenged = Challenged(handed, request)
+    # What follows a redirect of the copy shares the hooks, too.
+    mark_besides(request.hooks, challenged)
+    if hooks is not request.hooks:
+        mark_besides(hooks, challenged)
+
+
+def challenged(request: requests.PreparedRequest) -> HandedOut | None:
+    """What ``request`` goes on with, as a copy of one that was challenged."""
+    found = mark_of(request, Challenged)
+    if found is None or found.request() is request or found.thread != threading.get_ident():
+        return None
+    return found.handed

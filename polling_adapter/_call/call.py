@@ -437,6 +437,11 @@ class Call:
         return ends is not None and self.clock.monotonic() > ends
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether ``total_timeout`` has gone by."""
+        return self.job.progress.overdue(self.clock.monotonic()) is not None
+
+    @property
     def is_job(self) -> bool:
         """Whether something was asked to wait for."""
         return self.current().is_begun
@@ -463,7 +468,7 @@ class Call:
         job = self.job
         if job.response is not None and self.follows:
             self.release(job.response)
-        upcoming: Any = job.upcoming
+        upcoming: Any = job.upcoming or job.resumable() or job.request
         token = self.token()
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         return _ERRORS[verdict.limit](

@@ -17,7 +17,7 @@ from ..exceptions import PollingError, WorkFailed
 from .body import drop, let_go
 from .call import Call
 from .hooks import Hook, has_hooks, owner_of
-from .job import AsBefore, Next
+from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
 from .read_ahead import unread
 from .secrets import show_no_secrets
@@ -78,6 +78,9 @@ def attempt(
         if exchange.again is None:
             raise exchange.ending(error)  # noqa: B904  (it has its cause)
         return exchange.again
+    except BaseException:
+        exchange.stand()
+        raise
     finally:
         call.exchange = outer
 
@@ -96,6 +99,7 @@ class Exchange:
     timeout: Any = None  # that the caller gave
     out_of_time: GiveUp | None = None  # a transport below would have retried
     _facts: object = None  # of the answer, before the caller's hooks
+    _judged: Job | None = None  # where the call stands by the answer
     _given_up: GiveUp | None = None
 
     def __init__(self, call: Call, reads: bool) -> None:
@@ -120,6 +124,8 @@ class Exchange:
         """A hook may have changed the answer, or brought another one."""
         if response is not self.answer or _facts(response) != self._facts:
             self._judge_anew(response)
+        elif self._judged is not None:  # whatever it has sent besides
+            self._call.job, self._call.arrived = self._judged, None
 
     def _after(self, response: requests.Response, **_: Any) -> None:
         """Before requests reads the body of a poll, which may be without end."""
@@ -152,6 +158,7 @@ class Exchange:
                 return
         due = verdict if isinstance(verdict, Due) else None
         call.answered(response, progress, due)
+        self._judged = call.job
         if isinstance(verdict, GiveUp):  # the failure reaches the caller as requests gives it
             logger.warning("%s: %s", printable(call.sent.url), verdict.reason)
         if due is not None and not due.poll:
@@ -189,6 +196,7 @@ class Exchange:
         progress, verdict = self._call.verdict(response)
         due = verdict if isinstance(verdict, Due) and verdict.poll else None
         self._call.answered(response, progress, due)
+        self._judged = self._call.job
 
     def take_again(self) -> Next | None:
         """What is to be waited for, where somebody above sends again what is asked again."""
@@ -197,14 +205,36 @@ class Exchange:
 
     def see(self, error: Exception) -> None:
         """What ``send`` raises may be a failure of the request, or the end of the call's time."""
-        if not isinstance(error, requests.RequestException) or isinstance(error, PollingError):
+        if isinstance(error, requests.RequestException) and not isinstance(error, PollingError):
+            if self._is_failure(error):
+                self.fail(error)
+                return
+            if self._is_late(error):
+                self._give_up_half()
+        self.stand()
+
+    def stand(self) -> None:
+        """Where the answer has named an address, that is where the job is, whatever a hook has sent
+        besides."""
+        judged, call = self._judged, self._call
+        if judged is None or not self._leads_on:
             return
-        if self._is_late(error):
-            # Half an answer says no more than none: what was to begin the work may have done so.
-            self._call.job = self._call.job._replace(unanswered=not self._call.is_job)
-            self.fail(error)
-        elif self._is_failure(error):
-            self.fail(error)
+        call.job, call.arrived = judged, None
+        if call.passes_by and judged.response is not None and not judged.response._content_consumed:
+            drop(judged.response)  # nobody is to read it
+
+    @property
+    def _leads_on(self) -> bool:
+        """Whether the answer has named an address, which is yet to be asked."""
+        return not self.is_followed and self._judged is not None and self._judged.leads_on
+
+    def _give_up_half(self) -> None:
+        """The time is over, and half an answer says no more than none: what was to begin the work
+        may have done so."""
+        call = self._call
+        self._given_up = call.job.progress.overdue(call.clock.monotonic())
+        is_start = not call.job.progress.survives(call.sent.method or "")
+        call.job = call.job._replace(upcoming=call.sent, unanswered=is_start)
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
@@ -241,11 +271,11 @@ class Exchange:
         return self.answer is None and isinstance(error, LocationValueError)
 
     def _is_late(self, error: requests.RequestException) -> bool:
-        """Whether the body of an answer has not come in the call's time."""
-        if self.answer is None or self.is_followed:
+        """Whether the body of the answer has not come in the call's time. requests has another
+        error for what comes before it."""
+        if self.answer is None or self.is_followed or isinstance(error, requests.Timeout):
             return False
-        left = self._call.job.progress.left(self._call.clock.monotonic())
-        return left == 0 and is_timeout(error)
+        return is_timeout(error) and self._call.is_overdue
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
@@ -256,7 +286,7 @@ class Exchange:
         # What an auth handler sends in a hook belongs to the call, and so does its failure.
         sent = error.request if error.response is None else None
         ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
-        return self.answer is None or (ours and not self.is_followed)
+        return self.answer is None or (ours and not self.is_followed and not self._leads_on)
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         polled = self._call.job.progress.survives(self._call.sent.method or "")

@@ -7,8 +7,8 @@ all that follow from it, in whichever session, thread or adapter they are sent.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import requests
@@ -19,6 +19,13 @@ Hook = Callable[..., Any]
 AnyMark = TypeVar("AnyMark")
 
 
+class Watching:
+    """A mark that is told when the hooks have been gone through."""
+
+    def seen(self) -> None:
+        """All of them have seen an answer."""
+
+
 class MarkedHooks(list[Hook]):
     """The caller's response hooks, and what a request and its copies carry besides."""
 
@@ -27,6 +34,12 @@ class MarkedHooks(list[Hook]):
     def __init__(self, hooks: list[Hook], marks: tuple[object, ...]) -> None:
         super().__init__(hooks)
         self.marks = marks
+
+    def __iter__(self) -> Iterator[Hook]:
+        yield from super().__iter__()
+        for one in self.marks:
+            if isinstance(one, Watching):
+                one.seen()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MarkedHooks, (self[:], self.marks)
@@ -49,18 +62,16 @@ class Requests:
 REQUESTS = Requests()
 
 
-class Done:
-    """The hooks have seen the answer that comes next, in this thread."""
+class DoneHooks(MarkedHooks):
+    """The caller's response hooks, which have seen some answers already."""
 
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
+    def __iter__(self) -> Iterator[Hook]:
+        for hook in super().__iter__():
+            yield partial(_unless_done, hook)
 
-    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
-        """None, this once."""
-        if threading.get_ident() != self._thread:
-            return iter(callers)
-        self._thread = 0
-        return iter(())
+
+def _unless_done(hook: Hook, response: requests.Response, **kwargs: Any) -> Any:
+    return None if vars(response).get("_hooks_done") else hook(response, **kwargs)
 
 
 class OwnedHooks(list[Hook]):
@@ -98,14 +109,20 @@ def _given(request: requests.PreparedRequest) -> Any:
 
 def hooks_of(request: requests.PreparedRequest) -> list[Hook]:
     """The response hooks of ``request``."""
-    given = _given(request)
+    return _listed(_given(request))
+
+
+def _listed(given: Any) -> list[Hook]:
     return given[:] if isinstance(given, list) else as_list(given)
+
+
+def _marks(given: Any) -> tuple[object, ...]:
+    return given.marks if isinstance(given, MarkedHooks) else ()
 
 
 def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:
     """What ``request`` carries of this ``kind``, the latest."""
-    given = _given(request)
-    for one in reversed(given.marks) if isinstance(given, MarkedHooks) else ():
+    for one in reversed(_marks(_given(request))):
         if isinstance(one, kind):
             return one
     return None
@@ -123,6 +140,12 @@ def mark_shared(request: requests.PreparedRequest, *marks: object) -> None:
     hooks: Any = request.hooks
     if hooks:
         hooks["response"] = MarkedHooks(hooks_of(request), marks)
+
+
+def mark_besides(hooks: Any, added: object) -> None:
+    """All that share ``hooks`` carry what they did, and ``added``."""
+    given = hooks["response"]
+    hooks["response"] = MarkedHooks(_listed(given), (*_marks(given), added))
 
 
 def owned(
@@ -143,17 +166,17 @@ def give_back(own: requests.PreparedRequest, request: requests.PreparedRequest) 
     vars(request).update({**vars(own), **kept})
 
 
-def seen(hooks: Any) -> None:
-    """``hooks``, which requests has in hand, are not shown the answer that is now returned to it:
-    they have brought it."""
-    hooks["response"] = OwnedHooks(hooks["response"][:], Done())
+def done(hooks: Any, response: requests.Response) -> None:
+    """``hooks``, which requests has in hand, are not shown ``response``: they have brought it."""
+    vars(response)["_hooks_done"] = True
+    given = hooks["response"]
+    hooks["response"] = DoneHooks(_listed(given), _marks(given))
 
 
 def owner_of(request: requests.PreparedRequest) -> Owner | None:
     """Who decides about ``request``; None: whoever sends it."""
     given = _given(request)
-    owner = given.owner if isinstance(given, OwnedHooks) else None
-    return None if isinstance(owner, Done) else owner
+    return given.owner if isinstance(given, OwnedHooks) else None
 
 
 def has_hooks(request: requests.PreparedRequest) -> bool:

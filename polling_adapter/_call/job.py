@@ -79,6 +79,11 @@ class Job(NamedTuple):
         """Whether something was asked to wait for."""
         return self.progress.is_job or self.due is not None
 
+    @property
+    def leads_on(self) -> bool:
+        """Whether it is known what comes next."""
+        return self._led_to() is not None
+
     def may_be_sent(self, upcoming: Upcoming) -> bool:
         """Whether ``upcoming`` cannot begin the work twice: nobody knows what became of a request
         that was sent and not answered."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,15 +14,17 @@ from requests.hooks import dispatch_hook
 from polling_adapter._call.hooks import (
     REQUESTS,
     Hook,
-    OwnedHooks,
+    MarkedHooks,
+    Watching,
+    done,
     has_hooks,
     hooks_of,
     mark,
+    mark_besides,
     mark_of,
     mark_shared,
     owned,
     owner_of,
-    seen,
 )
 
 
@@ -125,13 +126,27 @@ def test_hooks_that_take_themselves_out(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_an_answer_that_hooks_have_brought_is_not_shown_to_them_again() -> None:
     shown: list[object] = []
-    hooks: Any = {"response": [lambda response, **_: shown.append(response)]}
+    mark = object()
+    hooks: Any = {"response": MarkedHooks([lambda response, **_: shown.append(response)], (mark,))}
+    first, second = requests.Response(), requests.Response()
+    done(hooks, first)
+    for response in (second, first):
+        assert dispatch_hook("response", hooks, response) is response
+    assert shown == [second]
+    assert mark_of(prepared(hooks), object) is mark
+
+
+def test_a_mark_is_told_when_all_hooks_have_been_gone_through() -> None:
+    steps: list[str] = []
+
+    class Mark(Watching):
+        def seen(self) -> None:
+            steps.append("seen")
+
+    hooks: Any = {"response": [lambda _: steps.append("hook"), lambda _: steps.append("hook")]}
     request = prepared(hooks)
-    seen(hooks)
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(dispatch_hook, "response", hooks, "of another thread").result()
-    for response in ("first", "second"):
-        dispatch_hook("response", hooks, response)
-    assert shown == ["of another thread", "second"]
-    assert owner_of(request) is None
-    assert isinstance(hooks["response"], OwnedHooks)
+    mark_besides(request.hooks, Mark())
+    assert hooks_of(request) == hooks["response"][:]
+    assert steps == []
+    dispatch_hook("response", request.hooks, requests.Response())
+    assert steps == ["hook", "hook", "seen"]

@@ -123,6 +123,22 @@ def test_P1_P9_threads_that_share_a_request_follow_their_own(server: Server, con
     assert len(server.seen) == 48
 
 
+@pytest.mark.parametrize("hooks", [[], [lambda *_, **__: None]], ids=["", "with a hook"])
+def test_P1_each_redirect_of_one_request_is_waited_for(
+    server: Server, connect: Open, clock: FakeClock, hooks: list[Any]
+) -> None:
+    numbered(server, "50")
+    session = connect(FAST.replace(clock=clock))
+    request = requests.Request("POST", f"{server.url}/start", hooks={"response": hooks}).prepare()
+    started = [session.send(request, allow_redirects=False) for _ in range(2)]
+    for response in started:
+        clock.slept.clear()
+        now = clock.now
+        assert session.send(response.next).text == "done"  # type: ignore[arg-type]
+        assert clock.slept == [50]
+        clock.now = now
+
+
 @ways
 def test_P1_P9_another_thread_is_answered_before_the_next_request_is_made(
     server: Server,

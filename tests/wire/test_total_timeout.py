@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import requests
@@ -41,6 +42,10 @@ def in_other_hands(adapter: HTTPAdapter, url: str, **proxies: str) -> Iterator[N
         yield
     finally:
         _ = response.content
+
+
+def read(response: requests.Response, **_: object) -> None:
+    _ = response.content
 
 
 def ends_in_time(session: requests.Session, url: str, **options: object) -> PollingTimeout:
@@ -179,6 +184,36 @@ def test_P8_the_body_of_an_answer_that_stalls(
     is_start = method == "POST" and not before
     assert (caught.value.continuation_token is None) == is_start
     assert ("unknown whether the work has begun" in str(caught.value)) == is_start
+
+
+@pytest.mark.parametrize("late", ["all of it", "its body"])
+def test_P6_a_start_at_another_address_that_gets_no_answer(server: Server, late: str) -> None:
+    def stalls() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(1)
+
+    second = Reply(200, {}, stalls) if late == "its body" else Reply(fault="stall")
+    server.script(poll("/start2", "0", 308), second, DONE)
+    with PollingSession(policy=FAST.replace(total_timeout=0.5)) as session:
+        error = ends_in_time(session, f"{server.url}/start")
+    assert error.continuation_token is None
+    assert "unknown whether the work has begun" in str(error)
+
+
+@pytest.mark.parametrize("how", [{"allow_redirects": False}, {"hooks": {"response": read}}])
+def test_P6_the_address_counts_though_the_body_of_the_redirect_is_late(
+    server: Server, how: dict[str, Any]
+) -> None:
+    def stalls() -> Iterator[bytes]:
+        yield b"see"
+        time.sleep(1)
+
+    server.script(Reply(303, {"Location": "/w", "Retry-After": "0"}, stalls), DONE)
+    with PollingSession(policy=FAST.replace(total_timeout=0.5)) as session:
+        error = ends_in_time(session, f"{server.url}/start", **how)
+        token = error.continuation_token or ""
+        assert session.resume(token, polling=FAST).result().text == "done"
+    assert server.asked == ["POST /start", "GET /w"]
 
 
 @pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "0"}])
