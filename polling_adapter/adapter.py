@@ -18,7 +18,7 @@ from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
-from ._call.hooks import done, has_hooks, hooks_of, owned, owner_of
+from ._call.hooks import done, has_hooks, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
 from ._call.next_request import (
@@ -253,15 +253,18 @@ class _Chain:
         self, response: requests.Response, request: requests.PreparedRequest
     ) -> requests.Response:
         """What the hooks make of ``response``."""
-        call, answer = self._call, response
-        hooks: Any = call.exchange.hooks(hooks_of(request))
+        # What they answer a challenge by, which is a copy of its request, belongs to this call.
+        own, hooks = owned(response.request or request, self._call)
         if response.status_code in _CHALLENGES:
-            # What they answer it by, which is a copy, belongs to this call.
-            response.request, hooks = owned(response.request or request, call)
-        response = dispatch_hook("response", {"response": hooks}, response, **self._options)
+            response.request = own
+        answer = response
+        try:
+            response = dispatch_hook("response", {"response": hooks}, response, **self._options)
+        finally:
+            hooks.owner = None
         self._are_hooks_done = True
         if response is not answer:
-            self._cookies.add(response, response.url, call.clock.time())
+            self._cookies.add(response, response.url, self._call.clock.time())
         return response
 
     def _next_poll(

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPDigestAuth
 
 from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, PollingSession
+from polling_adapter.pending import accepted
 
 from ..conftest import MixedSession, Open
 from ..server import DONE, RESET, Reply, Server, again, poll
@@ -219,3 +221,18 @@ def test_P9_a_call_that_waits_holds_no_connection(server: Server, connect: Open)
     server.answer = lambda seen: DONE if seen.path == "/inner" else next(replies)
     assert session.post(server.url).text == "done"
     assert inner == ["done"] * 4
+
+
+def test_P9_challenges_in_a_job(server: Server, connect: Open) -> None:
+    replies = iter([Reply(202, {"Location": "/w"}), Reply(202), Reply(202), DONE])
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+    server.answer = lambda seen: (
+        next(replies)
+        if f'uri="{seen.path}"' in seen.headers.get("Authorization", "")
+        else Reply(401, challenge)
+    )
+    kept, auth = Kept(), HTTPDigestAuth("u", "p")
+    policy = FAST.replace(pending=accepted)
+    kept.end(lambda: connect(policy).post(server.url, auth=auth, hooks={"response": kept.hook}))
+    assert len(kept.refs) > 4
+    assert kept.alive == []
