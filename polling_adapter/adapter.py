@@ -331,9 +331,9 @@ def _become(
 
 def _as_asked(request: requests.PreparedRequest) -> None:
     """``request`` is sent again: where nobody has changed it, it is what it was."""
-    asked, became = vars(request).pop("_asked", ({}, None))
-    if became == _facts(request):
-        vars(request).update(asked)
+    kept = vars(request).pop("_asked", None)
+    if kept is not None and kept[1] == _facts(request):
+        vars(request).update(kept[0])
 
 
 def _facts(request: requests.PreparedRequest) -> object:

@@ -216,17 +216,18 @@ class Exchange:
     def stand(self) -> None:
         """Where the answer has named an address, that is where the job is, whatever a hook has sent
         besides."""
-        judged, call = self._judged, self._call
-        if judged is None or not self._leads_on:
+        stands, call = self._stands, self._call
+        if stands is None or self.answer is None:
             return
-        call.job, call.arrived = judged, None
-        if call.passes_by and judged.response is not None and not judged.response._content_consumed:
-            drop(judged.response)  # nobody is to read it
+        call.job, call.arrived = stands, None
+        if call.passes_by and not self.answer._content_consumed:
+            drop(self.answer)  # nobody is to read it
 
     @property
-    def _leads_on(self) -> bool:
-        """Whether the answer has named an address, which is yet to be asked."""
-        return not self.is_followed and self._judged is not None and self._judged.leads_on
+    def _stands(self) -> Job | None:
+        """Where the job is by the answer, if that has named an address which is yet to be asked."""
+        judged = None if self.is_followed else self._judged
+        return judged if judged is not None and judged.leads_on else None
 
     def _give_up_half(self) -> None:
         """The time is over, and half an answer says no more than none: what was to begin the work
@@ -254,9 +255,7 @@ class Exchange:
         cycle would keep connections open until the collector comes.
         """
         ended: requests.RequestException
-        if isinstance(error, PollingError):
-            return error  # it is made already
-        if self._given_up is not None:
+        if self._given_up is not None and not isinstance(error, PollingError):
             ended = self._call.ended(self._given_up)
         elif self._is_of_address(error) and self._call.is_job:
             ended = requests.exceptions.InvalidURL(error, request=self._call.sent)
@@ -279,14 +278,12 @@ class Exchange:
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
-        if not self.is_sent:
-            return False
-        if not isinstance(error, FAILURES) and self.out_of_time is None:
+        if not self.is_sent or not (isinstance(error, FAILURES) or self.out_of_time):
             return False
         # What an auth handler sends in a hook belongs to the call, and so does its failure.
         sent = error.request if error.response is None else None
         ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
-        return self.answer is None or (ours and not self.is_followed and not self._leads_on)
+        return self.answer is None or (ours and not self.is_followed and self._stands is None)
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         polled = self._call.job.progress.survives(self._call.sent.method or "")
