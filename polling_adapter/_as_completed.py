@@ -81,8 +81,7 @@ def _completed(
                 raise workers.out_of_time() from workers.failed
             yield poller  # what is done is handed out before anything that may fail, or take long
             workers.draw(pollers, max_pending)
-        if workers.failed is not None:
-            raise workers.failed
+        workers.raise_failed()
 
 
 class _Entry(NamedTuple):
@@ -189,6 +188,16 @@ class _Workers:
                 self.pending.remove(done)
                 done._unwatch(self._tell_done)
                 return done
+
+    def raise_failed(self) -> None:
+        """What drawing the pollers ended with, if it did: nothing here shall know the error, which
+        knows all of this."""
+        failed, self.failed = self.failed, None
+        try:
+            if failed is not None:
+                raise failed
+        finally:
+            del failed
 
     def out_of_time(self) -> PollingTimeout:
         """The error of several jobs: each has a request, a URL and a token of its own, so it has

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -150,7 +151,7 @@ def _send_in(
     call: Call, send: _Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
-    if call.exchange.answer is not None and call.job.due is not None:
+    if call.exchange.is_shown_below and call.job.due is not None:
         upcoming = call.upcoming()
         if upcoming is not None and same(request.url, upcoming.url):
             # a session that a hook has called follows what we have seen
@@ -256,7 +257,7 @@ class _Chain:
         # What they answer a challenge by, which is a copy of its request, belongs to this call.
         own, hooks = owned(response.request or request, self._call)
         if response.status_code in _CHALLENGES:
-            response.request = own
+            response.request, self._call.exchange.is_shown_below = own, True
         answer = response
         try:
             response = dispatch_hook("response", {"response": hooks}, response, **self._options)
@@ -326,14 +327,14 @@ def _become(
     asked = {name: getattr(request, name) for name in _ASKED}
     vars(request).update({name: getattr(other, name) for name in _ASKED})
     if is_the_callers:
-        vars(request)["_asked"] = asked, _facts(request)
+        vars(request)["_asked"] = asked, _facts(request), threading.get_ident()
 
 
 def _as_asked(request: requests.PreparedRequest) -> None:
     """``request`` is sent again: where nobody has changed it, it is what it was."""
-    kept = vars(request).pop("_asked", None)
-    if kept is not None and kept[1] == _facts(request):
-        vars(request).update(kept[0])
+    asked, *became = vars(request).get("_asked", ({}, None))
+    if became == [_facts(request), threading.get_ident()]:  # what others send is in their hands
+        vars(request).update(asked)
 
 
 def _facts(request: requests.PreparedRequest) -> object:

@@ -373,6 +373,7 @@ def test_P6_what_was_drawn_is_not_lost_where_drawing_fails(
         assert [next(completed).result().text for _ in range(2)] == ["done", "done"]
         with pytest.raises(LookupError, match="no more"):
             next(completed)
+        assert next(completed, None) is None
     assert workers() == []
 
 

@@ -16,7 +16,7 @@ import requests
 from .._rules.address import same
 from .call import Call
 from .handed_out import HandedOut
-from .hooks import Watching, mark, mark_besides, mark_of, mark_shared
+from .hooks import Watching, mark, mark_besides, mark_of, mark_shared, marks_of
 
 
 class Redirect:
@@ -136,12 +136,29 @@ class Challenged(Watching):
 
     def __init__(self, handed: HandedOut, request: requests.PreparedRequest) -> None:
         self.handed: HandedOut | None = handed
-        self.thread = threading.get_ident()
         self.request: Any = weakref.ref(request)
+        self._thread = threading.get_ident()
+        self._depth = 0  # hooks may send something by a session, which shows its answer to hooks
 
-    def seen(self) -> None:
-        """Who sends a copy later begins a call."""
-        self.handed = None
+    @property
+    def is_over(self) -> bool:  # type: ignore[override]
+        """Who sends a copy now begins a call."""
+        return self.handed is None
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread was challenged."""
+        return self._thread == threading.get_ident()
+
+    def begins(self) -> None:
+        """Hooks are about to see an answer."""
+        self._depth += self.is_mine
+
+    def ends(self) -> None:
+        """They have seen it."""
+        self._depth -= self.is_mine
+        if self.is_mine and self._depth == 0:
+            self.handed = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(None), ()
@@ -161,7 +178,7 @@ def hand_to_hooks(
 
 def challenged(request: requests.PreparedRequest) -> HandedOut | None:
     """What ``request`` goes on with, as a copy of one that was challenged."""
-    found = mark_of(request, Challenged)
-    if found is None or found.request() is request or found.thread != threading.get_ident():
-        return None
-    return found.handed
+    for one in marks_of(request, Challenged):
+        if one.is_mine and not one.is_over and one.request() is not request:
+            return one.handed
+    return None

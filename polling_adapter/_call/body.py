@@ -49,6 +49,19 @@ def is_lost(response: requests.Response) -> bool:
     return raw.tell() > 0 or (raw.closed and getattr(raw, "length_remaining", None) != 0)
 
 
+def read_or_drop(response: requests.Response) -> None:
+    """Read the body of a redirect, as requests does where it follows: whatever is wrong with it
+    does not matter."""
+    try:
+        _ = response.content
+    except (
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+        RuntimeError,
+    ):
+        drop(response)
+
+
 def drop(response: requests.Response) -> None:
     """Let a body go, connection and all."""
     if response.raw is not None:

@@ -14,7 +14,7 @@ from urllib3.exceptions import LocationValueError
 from .._rules.address import printable
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
-from .body import drop, let_go
+from .body import drop, is_lost, let_go, read_or_drop
 from .call import Call
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
@@ -95,6 +95,7 @@ class Exchange:
     again: Next | None = None  # the answer is not the caller's
     is_sent = False  # what fails before that is no request
     is_looked_ahead = False  # requests itself does not follow a redirect, but would read all of it
+    is_shown_below = False  # by an adapter, so that what hooks send is yet to be waited for
     is_followed = False  # the answer is a redirect, and what comes back is the end of it
     timeout: Any = None  # that the caller gave
     out_of_time: GiveUp | None = None  # a transport below would have retried
@@ -131,8 +132,10 @@ class Exchange:
         """Before requests reads the body of a poll, which may be without end."""
         call = self._call
         leads_on = self.is_looked_ahead and response.is_redirect and response.headers["Location"]
-        if call.passes_by or leads_on:
+        if call.passes_by:
             call.release(response)
+        elif leads_on:
+            read_or_drop(response)
         elif self.again is None and self._is_to_be_whole(response):
             self._is_whole(response, seen=True)
 
@@ -146,7 +149,7 @@ class Exchange:
         if self.answer is not None and isinstance(response.request, requests.PreparedRequest):
             # A class above asks by itself again, with another credential for one.
             self._call.job = self._call.job._replace(request=response.request)
-        self.answer, self.again = response, None
+        self.answer, self.again, self._judged = response, None, None
         call = self._call
         shorten(response, call.ends, call.clock)
         if not self._is_understood(response):
@@ -200,7 +203,7 @@ class Exchange:
 
     def take_again(self) -> Next | None:
         """What is to be waited for, where somebody above sends again what is asked again."""
-        again, self.again, self.answer = self.again, None, None
+        again, self.again, self.answer, self._judged = self.again, None, None, None
         return again
 
     def see(self, error: Exception) -> None:
@@ -274,7 +277,7 @@ class Exchange:
         error for what comes before it."""
         if self.answer is None or self.is_followed or isinstance(error, requests.Timeout):
             return False
-        return is_timeout(error) and self._call.is_overdue
+        return is_timeout(error) and is_lost(self.answer) and self._call.is_overdue
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
@@ -283,7 +286,8 @@ class Exchange:
         # What an auth handler sends in a hook belongs to the call, and so does its failure.
         sent = error.request if error.response is None else None
         ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
-        return self.answer is None or (ours and not self.is_followed and self._stands is None)
+        counts = self._stands is None or self._is_cut(error)
+        return self.answer is None or (ours and not self.is_followed and counts)
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         polled = self._call.job.progress.survives(self._call.sent.method or "")

@@ -20,10 +20,15 @@ AnyMark = TypeVar("AnyMark")
 
 
 class Watching:
-    """A mark that is told when the hooks have been gone through."""
+    """A mark that is told when hooks are gone through."""
 
-    def seen(self) -> None:
-        """All of them have seen an answer."""
+    is_over = False
+
+    def begins(self) -> None:
+        """They are about to see an answer."""
+
+    def ends(self) -> None:
+        """All of them have seen it, or one has raised."""
 
 
 class MarkedHooks(list[Hook]):
@@ -36,10 +41,14 @@ class MarkedHooks(list[Hook]):
         self.marks = marks
 
     def __iter__(self) -> Iterator[Hook]:
-        yield from super().__iter__()
-        for one in self.marks:
-            if isinstance(one, Watching):
-                one.seen()
+        watching = [one for one in self.marks if isinstance(one, Watching)]
+        for one in watching:
+            one.begins()
+        try:
+            yield from super().__iter__()
+        finally:
+            for one in watching:
+                one.ends()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MarkedHooks, (self[:], self.marks)
@@ -120,12 +129,14 @@ def _marks(given: Any) -> tuple[object, ...]:
     return given.marks if isinstance(given, MarkedHooks) else ()
 
 
+def marks_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> list[AnyMark]:
+    """What ``request`` carries of this ``kind``, the latest first."""
+    return [one for one in reversed(_marks(_given(request))) if isinstance(one, kind)]
+
+
 def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:
     """What ``request`` carries of this ``kind``, the latest."""
-    for one in reversed(_marks(_given(request))):
-        if isinstance(one, kind):
-            return one
-    return None
+    return next(iter(marks_of(request, kind)), None)
 
 
 def mark(request: requests.PreparedRequest, *marks: object) -> None:
@@ -145,7 +156,8 @@ def mark_shared(request: requests.PreparedRequest, *marks: object) -> None:
 def mark_besides(hooks: Any, added: object) -> None:
     """All that share ``hooks`` carry what they did, and ``added``."""
     given = hooks["response"]
-    hooks["response"] = MarkedHooks(_listed(given), (*_marks(given), added))
+    kept = (one for one in _marks(given) if not (isinstance(one, Watching) and one.is_over))
+    hooks["response"] = MarkedHooks(_listed(given), (*kept, added))
 
 
 def owned(

@@ -154,6 +154,7 @@ class Job(NamedTuple):
             no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
             origin=without_userinfo(origin or upcoming.url or ""),
             has_body=upcoming.body is not None,
+            is_typed=upcoming.body is None and given.get("Content-Type") is not None,
             needs_key=self.unanswered and not is_repeatable(upcoming.method or "", {}),
             headers={name: given[name] for name in headers if name in given},
         )

@@ -43,6 +43,7 @@ class Token(NamedTuple):
     :param no_cache: whether caches must be passed by.
     :param origin: a URL of where the first request went, for which credentials were meant.
     :param has_body: whether the request has a body, which this does not hold.
+    :param is_typed: whether it has a Content-Type all the same, as after a 307.
     :param needs_key: whether it may be sent again only with the Idempotency-Key that it had.
     :param headers: those of its headers that were asked for.
     """
@@ -68,6 +69,7 @@ class Token(NamedTuple):
     pending: bool = False
     is_result: bool = False
     needs_key: bool = False
+    is_typed: bool = False
 
     def anew(self) -> Token:
         """The same, where a limit is reached: it counts from the beginning, what comes next
@@ -201,6 +203,7 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "pending": (lambda value: isinstance(value, bool), "yes or no"),
     "is_result": (lambda value: isinstance(value, bool), "yes or no"),
     "needs_key": (lambda value: isinstance(value, bool), "yes or no"),
+    "is_typed": (lambda value: isinstance(value, bool), "yes or no"),
     "has_body": (lambda value: isinstance(value, bool), "yes or no"),
     "headers": (
         lambda value: isinstance(value, dict) and all(_is_told(item) for item in value.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -136,17 +137,27 @@ def test_an_answer_that_hooks_have_brought_is_not_shown_to_them_again() -> None:
     assert mark_of(prepared(hooks), object) is mark
 
 
-def test_a_mark_is_told_when_all_hooks_have_been_gone_through() -> None:
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_mark_is_told_when_hooks_are_gone_through(raises: bool) -> None:
     steps: list[str] = []
 
     class Mark(Watching):
-        def seen(self) -> None:
-            steps.append("seen")
+        def begins(self) -> None:
+            steps.append("begins")
 
-    hooks: Any = {"response": [lambda _: steps.append("hook"), lambda _: steps.append("hook")]}
+        def ends(self) -> None:
+            steps.append("ends")
+
+    def hook(_: requests.Response) -> None:
+        steps.append("hook")
+        if raises:
+            raise LookupError
+
+    hooks: Any = {"response": [hook, hook]}
     request = prepared(hooks)
     mark_besides(request.hooks, Mark())
-    assert hooks_of(request) == hooks["response"][:]
+    assert hooks_of(request) == [hook, hook]
     assert steps == []
-    dispatch_hook("response", request.hooks, requests.Response())
-    assert steps == ["hook", "hook", "seen"]
+    with suppress(LookupError):
+        dispatch_hook("response", request.hooks, requests.Response())
+    assert steps == ["begins", "hook", *([] if raises else ["hook"]), "ends"]

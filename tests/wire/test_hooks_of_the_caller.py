@@ -357,6 +357,48 @@ def test_P6_they_raise_after_that_and_the_job_goes_on(
     assert server.asked == ["POST /start", "GET /log", "GET /w"]
 
 
+@pytest.mark.parametrize("how", ["asks for a token first", "in two steps", "looks at the hooks"])
+def test_P6_what_answers_a_challenge_is_of_the_job(server: Server, connect: Open, how: str) -> None:
+    """So that a poll may fail then."""
+    failed: list[Seen] = []
+
+    def answer(seen: Seen) -> Reply:
+        if seen.path != "/w":
+            return poll("/w") if seen.path == "/start" else DONE
+        step = seen.headers.get("X-Step")
+        if step != "2":
+            return Reply(401)
+        failed.append(seen)
+        return Reply(502) if len(failed) == 1 else DONE
+
+    server.answer = answer
+    session = connect(FAST)
+
+    def send(request: requests.PreparedRequest, **headers: str) -> requests.Response:
+        other = request.copy()
+        other.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+        return session.send(other, allow_redirects=False)
+
+    def renew(response: requests.Response, **_: Any) -> requests.Response | None:
+        request = response.request
+        assert request is not None
+        if response.status_code != 401 or "X-Step" in request.headers:
+            return None
+        if how == "looks at the hooks":
+            assert list(request.hooks["response"])
+        elif how == "in two steps":
+            send(request, X_Step="1")
+        else:
+            token = request.copy()
+            token.url = f"{server.url}/token"
+            session.send(token)
+        return send(request, X_Step="2")
+
+    response = session.post(f"{server.url}/start", hooks={"response": renew})
+    assert response.text == "done"
+    assert len(failed) == 2
+
+
 def test_P7_they_take_themselves_off_and_add_others(server: Server, connect: Open) -> None:
     def ask(session: requests.Session) -> list[tuple[str, int]]:
         server.script(poll("/w"), Reply(302, {"Location": "/end"}), DONE)

@@ -12,7 +12,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from polling_adapter import PollingError, PollingPolicy, Wait
+from polling_adapter import PollingError, PollingPolicy, PollingSession, Wait
 
 from ..conftest import Open, mixed_in, mounted_adapter, polling_session
 from ..server import RESET, Reply, Server, poll
@@ -274,3 +274,13 @@ def test_P6_the_body_of_the_redirect_that_begins_a_job_does_not_matter(
     server.script(Reply(303, headers, b"see", fault="cut" if broken == "cut short" else None), END)
     assert ask(FAST, "POST", server.url).text == "done"
     assert server.asked == ["POST /", "GET /w"]
+
+
+def test_P3_the_body_of_one_too_many_is_whole_for_a_poller_too(server: Server) -> None:
+    server.script(to("/w", b"y" * 300_000))
+    with PollingSession(policy=FAST) as session:
+        session.max_redirects = 0
+        with pytest.raises(requests.TooManyRedirects) as caught:
+            session.begin("GET", server.url).result()
+    assert caught.value.response is not None
+    assert len(caught.value.response.content) == 300_000

@@ -414,3 +414,30 @@ def test_P6_an_error_above_is_no_failure_of_the_request_before(server: Server, m
             session.request(method, f"{server.url}/start")
         assert session.resume(continuation_token(caught.value) or "").result().text == "done"
     assert [seen.path for seen in server.seen] == ["/start", "/w"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
+def test_P6_a_refusal_that_a_class_above_has_asked_again_is_over(
+    server: Server, clock: FakeClock, error: type[BaseException]
+) -> None:
+    """What ends the call then is of the answer that came next."""
+
+    class Again(PollingSession):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+            response = super().send(request, **kwargs)
+            return super().send(request, **kwargs) if response.status_code == 429 else response
+
+    asked: list[int] = []
+
+    def pending(response: requests.Response) -> bool:
+        asked.append(response.status_code)
+        if len(asked) == 1:
+            raise error
+        return response.status_code == 202
+
+    server.script(again("5"), Reply(202, {"Location": "/w", "Retry-After": "5"}), DONE)
+    with Again(policy=FAST.replace(clock=clock, pending=pending)) as session:
+        with pytest.raises(error) as caught:
+            session.post(f"{server.url}/start")
+        assert session.resume(continuation_token(caught.value) or "").result().text == "done"
+    assert server.asked == ["POST /start", "POST /start", "GET /w"]

@@ -14,7 +14,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 
-from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, PollingSession
+from polling_adapter import (
+    Poller,
+    PollingAdapter,
+    PollingMixin,
+    PollingPolicy,
+    PollingSession,
+    as_completed,
+)
 from polling_adapter.pending import accepted
 
 from ..conftest import MixedSession, Open
@@ -236,3 +243,22 @@ def test_P9_challenges_in_a_job(server: Server, connect: Open) -> None:
     kept.end(lambda: connect(policy).post(server.url, auth=auth, hooks={"response": kept.hook}))
     assert len(kept.refs) > 4
     assert kept.alive == []
+
+
+def test_P9_as_completed_whose_iterable_fails(server: Server) -> None:
+    kept = Kept()
+
+    def jobs() -> Iterator[Poller]:
+        yield session.submit("GET", server.url)
+        raise LookupError("no more")
+
+    def all_of_them() -> None:
+        for poller in as_completed(jobs()):
+            kept.refs.append(weakref.ref(poller))
+            kept.add(poller.result())
+
+    with PollingSession(policy=FAST) as session:
+        with suppress(LookupError):
+            all_of_them()
+        assert len(kept.refs) > 1
+        assert kept.alive == []

@@ -300,3 +300,27 @@ def test_a_wait_for_a_connection_ends_with_it(server: Server, slow: Slow) -> Non
         server.answer = lambda _: DONE
         assert poller.result().text == "done"
     assert server.asked == ["POST /start", "GET /other", "GET /w"]
+
+
+@pytest.mark.parametrize("status", [303, 401])
+def test_P6_what_a_hook_sends_is_cut_and_the_poll_is_asked_again(
+    server: Server, status: int
+) -> None:
+    first = poll("/w") if status == 303 else Reply(401)
+    replies = iter([first, Reply(200, {}, b"late", delay=1.5), first, DONE])
+    server.answer = lambda seen: poll("/w") if seen.path == "/start" else next(replies, DONE)
+
+    def signed(response: requests.Response, **kwargs: Any) -> requests.Response | None:
+        assert response.request is not None
+        if response.status_code != status or response.url.endswith("/start"):
+            return None
+        _ = response.content
+        answer: requests.Response = response.connection.send(response.request.copy(), **kwargs)
+        return answer
+
+    with PollingSession(policy=PollingPolicy(min_wait=0, jitter=0)) as session:
+        poller = session.begin("POST", f"{server.url}/start", hooks={"response": signed})
+        with pytest.raises(PollingTimeout):
+            poller.result(timeout=0.5)
+        assert not poller.done()
+        assert poller.result().text == "done"

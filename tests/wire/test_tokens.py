@@ -282,17 +282,20 @@ def test_P6_a_location_that_nobody_can_ask_for(server: Server, way: str, locatio
     assert server.asked == ["POST /", "GET /w", "GET /w"]
 
 
-def test_P10_what_a_redirect_drops_the_session_does_not_add(server: Server) -> None:
+@pytest.mark.parametrize(("status", "kept"), [(303, []), (307, ["Content-Type"])])
+def test_P10_what_a_redirect_drops_the_session_does_not_add(
+    server: Server, status: int, kept: list[str]
+) -> None:
     names = ("Content-Type", "Cookie", "X-Own")
     for tokens in (False, True):
         server.seen.clear()
-        server.script(poll("/w"), poll("/w"), DONE)
+        server.script(poll("/w", "0", status), poll("/w", "0", status), DONE)
         with PollingSession(policy=FAST) as session:
             session.headers.update({"Content-Type": "a/b", "Cookie": "a=1", "X-Own": "1"})
-            poller = session.begin("POST", server.url, data=b"body")
+            poller = session.begin("GET", server.url)
             while tokens and not poller.done():
                 poller = session.resume(poller.continuation_token())
                 poller.poll()
             assert poller.result().text == "done"
         sent = [[name for name in names if name in seen.headers] for seen in server.seen]
-        assert sent == [[*names], ["X-Own"], ["X-Own"]]
+        assert sent == [[*names], [*kept, "X-Own"], [*kept, "X-Own"]]

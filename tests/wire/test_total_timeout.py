@@ -186,6 +186,25 @@ def test_P8_the_body_of_an_answer_that_stalls(
     assert ("unknown whether the work has begun" in str(caught.value)) == is_start
 
 
+def test_P6_a_body_of_others_that_is_late_says_nothing_of_the_start(
+    server: Server, elsewhere: Server
+) -> None:
+    def stalls() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(1.5)
+
+    def tells(response: requests.Response, **_: object) -> None:
+        _ = response.content
+        time.sleep(0.3)
+        requests.get(elsewhere.url, timeout=0.3)
+
+    elsewhere.script(Reply(200, {}, stalls))
+    session = PollingSession(policy=FAST.replace(total_timeout=0.2))
+    with session, pytest.raises(requests.ConnectionError, match="Read timed out") as caught:
+        session.post(server.url, hooks={"response": tells})
+    assert not isinstance(caught.value, PollingTimeout)
+
+
 @pytest.mark.parametrize("late", ["all of it", "its body"])
 def test_P6_a_start_at_another_address_that_gets_no_answer(server: Server, late: str) -> None:
     def stalls() -> Iterator[bytes]:
