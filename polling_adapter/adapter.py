@@ -248,7 +248,9 @@ class _Chain:
         a hook a challenge to one."""
         if response.status_code in _CHALLENGES:
             return self.is_in_hook and not self._is_first
-        return self._next_poll(response, request) is not None
+        before, upcoming = self._repetition, self._next_poll(response, request)
+        self._repetition = before  # the same answer is looked at again, when hooks have seen it
+        return upcoming is not None
 
     def _shown(
         self, response: requests.Response, request: requests.PreparedRequest

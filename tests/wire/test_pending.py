@@ -616,6 +616,17 @@ def test_P7_digest_authentication(server: Server, connect: Open, checks: str, me
         assert session.request(method, server.url, auth=auth).content == b"done"
 
 
+@pytest.mark.parametrize("hooks", [[], [lambda *_, **__: None]], ids=["", "with a hook"])
+def test_P7_polls_at_ones_own_address_are_what_requests_makes_of_a_redirect(
+    server: Server, connect: Open, hooks: list[Any]
+) -> None:
+    server.script(not_yet(), not_yet(), DONE)
+    with connect(POLICY) as session:
+        headers = {"Content-Type": "a/b"}
+        session.get(server.url, headers=headers, hooks={"response": hooks})
+    assert [seen.headers.get("Content-Type") for seen in server.seen] == ["a/b", None, None]
+
+
 def test_P6_P7_a_request_that_is_sent_again_is_sent_as_it_was(
     server: Server, connect: Open
 ) -> None:
