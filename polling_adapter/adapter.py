@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from ._call.next_request import (
 from ._call.pools import wait_within_calls
 from ._call.read_ahead import unread
 from ._call.retries import within_call
+from ._continuation import continuation_token
 from ._rules.address import printable, same
 from .policy import PollingPolicy
 
@@ -111,7 +111,6 @@ class PollingAdapterMixin(_Base):
                 return _send_in(owner, super().send, request, options)
         elif owner is not None:
             return super().send(request, **options)
-        _as_asked(request)
         redirect = followed_by(request)
         before = challenged(request) if redirect is None else redirect.handed
         if before is None:
@@ -177,6 +176,7 @@ class _Chain:
     _follows = False  # what it answers was a redirect, so redirects are followed
     _is_first = True  # what is sent is the session's request, and not yet a poll
     _are_hooks_done = False  # they have seen the latest answer
+    _brought: requests.Response | None = None  # by them, in place of one
 
     def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
         self._call = call
@@ -209,16 +209,20 @@ class _Chain:
             self._cookies.hand_to_session(response, call.clock.time())
         if sent is not request and (self._follows or response.is_redirect):
             # What requests does next is of the request that was answered: what its URL means for
-            # a cookie, whether there is still a body, which headers a redirect keeps.
-            _become(request, sent, is_the_callers=not self._follows)
-            response.request = sent = request
+            # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
+            # own request stays as it is, to be sent again: it is followed where it is pending.
+            _become(request, sent)
+            sent = request
+            if response is not self._brought:
+                response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
         elif response.status_code in _CHALLENGES and has_hooks(request):
             hand_to_hooks(response, sent, call, self._hooks)
         if self._are_hooks_done:
             done(self._hooks, response)
-        call.tell(response)
+        if response is not self._brought or continuation_token(response) is None:
+            call.tell(response)  # else who has brought it knows more
         return response
 
     def _asked(self, step: Next) -> requests.Response:
@@ -267,6 +271,7 @@ class _Chain:
             hooks.owner = None
         self._are_hooks_done = True
         if response is not answer:
+            self._brought = response
             self._cookies.add(response, response.url, self._call.clock.time())
         return response
 
@@ -319,25 +324,6 @@ class _Chain:
         hand_to_session(response, request, url, call)
 
 
-_ASKED = ("method", "url", "headers", "body", "_cookies", "_body_position")
-
-
-def _become(
-    request: requests.PreparedRequest, other: requests.PreparedRequest, is_the_callers: bool
-) -> None:
-    """``request`` is as ``other``; that of the caller until it is sent again."""
-    asked = {name: getattr(request, name) for name in _ASKED}
-    vars(request).update({name: getattr(other, name) for name in _ASKED})
-    if is_the_callers:
-        vars(request)["_asked"] = asked, _facts(request), threading.get_ident()
-
-
-def _as_asked(request: requests.PreparedRequest) -> None:
-    """``request`` is sent again: where nobody has changed it, it is what it was."""
-    asked, *became = vars(request).get("_asked", ({}, None))
-    if became == [_facts(request), threading.get_ident()]:  # what others send is in their hands
-        vars(request).update(asked)
-
-
-def _facts(request: requests.PreparedRequest) -> object:
-    return request.method, request.url, dict(request.headers), request.body
+def _become(request: requests.PreparedRequest, other: requests.PreparedRequest) -> None:
+    for name in ("method", "url", "headers", "body", "_cookies", "_body_position"):
+        setattr(request, name, getattr(other, name))

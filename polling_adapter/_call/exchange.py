@@ -11,7 +11,7 @@ import requests
 from requests.utils import rewind_body
 from urllib3.exceptions import LocationValueError
 
-from .._rules.address import printable
+from .._rules.address import printable, same
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, let_go, read_or_drop
@@ -214,17 +214,20 @@ class Exchange:
                 return
             if self._is_late(error):
                 self._give_up_half()
+            elif self._stands is not None and self._is_ours(error) and self._is_cut(error):
+                # What a hook was sending is cut, and the answer that it has seen is there.
+                self.again = AsBefore(self._call.sent, self._stands.due, None)
         self.stand()
 
     def stand(self) -> None:
         """Where the answer has named an address, that is where the job is, whatever a hook has sent
-        besides."""
-        stands, call = self._stands, self._call
-        if stands is None or self.answer is None:
+        besides; and what came from elsewhere is no answer in its place."""
+        judged, call = self._judged, self._call
+        if judged is None or self.answer is None or self.is_followed:
             return
-        call.job, call.arrived = stands, None
-        if call.passes_by and not self.answer._content_consumed:
-            drop(self.answer)  # nobody is to read it
+        arrived = call.arrived
+        if judged.leads_on or (arrived is not None and not same(arrived.url, self.answer.url)):
+            call.job, call.arrived = judged, None
 
     @property
     def _stands(self) -> Job | None:
@@ -284,10 +287,13 @@ class Exchange:
         if not self.is_sent or not (isinstance(error, FAILURES) or self.out_of_time):
             return False
         # What an auth handler sends in a hook belongs to the call, and so does its failure.
+        return self.answer is None or (self._is_ours(error) and self._stands is None)
+
+    def _is_ours(self, error: requests.RequestException) -> bool:
+        """Whether ``error`` is of a request that a hook has sent in this call."""
         sent = error.request if error.response is None else None
         ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
-        counts = self._stands is None or self._is_cut(error)
-        return self.answer is None or (ours and not self.is_followed and counts)
+        return ours and not self.is_followed
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         polled = self._call.job.progress.survives(self._call.sent.method or "")

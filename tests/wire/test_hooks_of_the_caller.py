@@ -346,6 +346,7 @@ def test_P6_they_raise_after_that_and_the_job_goes_on(
     server.answer = lambda seen: {"/start": poll("/w"), "/log": log}.get(seen.path, DONE)
 
     def hook(response: requests.Response, **kwargs: Any) -> None:
+        _ = response.content
         with suppress(requests.ConnectionError):
             aside(response, f"{server.url}/log", **kwargs)
         raise error
@@ -355,6 +356,72 @@ def test_P6_they_raise_after_that_and_the_job_goes_on(
             session.post(f"{server.url}/start", hooks={"response": hook})
         assert session.resume(continuation_token(caught.value) or "").result().text == "done"
     assert server.asked == ["POST /start", "GET /log", "GET /w"]
+
+
+@pytest.mark.parametrize(
+    "besides", [Reply(200, {}, b"besides"), Reply(302, {"Location": "/other"})]
+)
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_P6_what_they_were_sending_is_not_the_answer(
+    server: Server, error: type[BaseException], besides: Reply
+) -> None:
+    server.answer = lambda seen: {"/start": poll("/w"), "/besides": besides}.get(seen.path, DONE)
+
+    def hook(response: requests.Response, **kwargs: Any) -> None:
+        if response.url.endswith("/w"):
+            _ = response.content
+            aside(response, f"{server.url}/besides", **kwargs)
+            raise error
+
+    with PollingSession(policy=FAST) as session:
+        with pytest.raises(error) as caught:
+            session.post(f"{server.url}/start", hooks={"response": hook})
+        poller = session.resume(continuation_token(caught.value) or "")
+        assert poller.url == f"{server.url}/w"
+        assert poller.result().text == "done"
+        poller = session.submit("POST", f"{server.url}/start", hooks={"response": hook})
+        with pytest.raises(error):
+            poller.result()
+        if error is KeyboardInterrupt:
+            assert poller.result().text == "done"
+    assert "GET /other" not in server.asked
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_P6_the_response_of_their_own_error_can_be_read(
+    server: Server, connect: Open, stream: bool
+) -> None:
+    server.script(poll("/w")._replace(body=b"why it waits"), DONE)
+
+    def refuse(response: requests.Response, **_: Any) -> None:
+        raise requests.HTTPError("mine", response=response)
+
+    with connect(FAST) as session, pytest.raises(requests.HTTPError, match="mine") as caught:
+        session.post(server.url, hooks={"response": refuse}, stream=stream)
+    assert caught.value.response is not None
+    assert caught.value.response.text == "why it waits"
+
+
+def test_P6_the_token_of_what_they_bring_is_its_own(server: Server, connect: Open) -> None:
+    """As where the session has followed something for them."""
+    replies = {"/start": poll("/w", "0", 307), "/w": poll("/v")}
+    lost = iter([Reply(404)])
+    server.answer = lambda seen: replies.get(seen.path) or next(lost, DONE)
+    session = connect(FAST)
+    sent: list[str] = []
+
+    def follow(response: requests.Response, **_: Any) -> requests.Response | None:
+        assert response.request is not None
+        if not response.url.endswith("/w") or sent:
+            return None
+        sent.append(response.url)
+        _ = response.content
+        return session.send(response.request.copy())
+
+    response = session.get(f"{server.url}/start", hooks={"response": follow})
+    assert (response.status_code, response.url) == (404, f"{server.url}/v")
+    with PollingSession(policy=FAST) as other:
+        assert other.resume(continuation_token(response) or "").url == f"{server.url}/v"
 
 
 @pytest.mark.parametrize("how", ["asks for a token first", "in two steps", "looks at the hooks"])
