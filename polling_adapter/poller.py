@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 import requests
 
 from ._call.body import drop, is_lost
-from ._call.call import Call, unknown
+from ._call.call import Call
 from ._call.choice import carrying
 from ._call.exchange import attempt
 from ._call.job import AsBefore, Job, Next
+from ._call.messages import unknown
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
 from ._call.turn import LOOK_AGAIN, Turn, without_frames
@@ -382,7 +383,7 @@ class Poller:
     def _sent(self, call: Call, upcoming: Any) -> requests.Response | Next:
         if not call.job.may_be_sent(upcoming):
             # something has interrupted it
-            raise PollingError(unknown(f"{upcoming.method} {printable(upcoming.url)}"))
+            raise PollingError(unknown(upcoming))
         if isinstance(upcoming, Unprepared):
             if not upcoming.is_resumed:  # its time counts from now on
                 call.begins()

@@ -25,8 +25,8 @@ from polling_adapter import (
     PollingSession,
     PollingTimeout,
     Wait,
+    _fake_clock,
     as_completed,
-    testing,
 )
 from polling_adapter._clock import SystemClock, at_work
 from polling_adapter.reference_server import ReferenceServer
@@ -90,7 +90,9 @@ def test_time_passes_without_a_wait_too(clock: FakeClock) -> None:
 def test_who_begins_to_wait_at_one_moment_waits_together(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(testing, "_MOMENT", 0.5)  # a machine that is busy may take long for eight
+    monkeypatch.setattr(
+        _fake_clock, "_MOMENT", 0.5
+    )  # a machine that is busy may take long for eight
     together = threading.Barrier(8)
 
     def wait(_: int) -> None:

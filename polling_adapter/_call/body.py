@@ -12,6 +12,14 @@ from .read_ahead import kept, looked_at
 logger = logging.getLogger("polling_adapter")
 
 
+#: What may be wrong with the body of a redirect that requests follows
+NOT_MINDED = (
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    RuntimeError,
+)
+
+
 def release(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
     """Give the connection of a response that is not the result back: whoever waits holds none.
 
@@ -54,11 +62,7 @@ def read_or_drop(response: requests.Response) -> None:
     does not matter."""
     try:
         _ = response.content
-    except (
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-        RuntimeError,
-    ):
+    except NOT_MINDED:
         drop(response)
 
 

@@ -12,7 +12,6 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -21,21 +20,15 @@ import requests
 from .._clock import at_work
 from .._rules.address import origin, printable, without_userinfo
 from .._rules.answer import Answer, is_final, retry_after
-from .._rules.progress import Due, GiveUp, Limit, Progress, Verdict
+from .._rules.progress import Due, GiveUp, Progress, Verdict
 from .._rules.token import Token
-from ..exceptions import (
-    OutageTooLong,
-    PollingError,
-    PollingTimeout,
-    RetryAfterTooLong,
-    TooManyPolls,
-    WorkFailed,
-)
+from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
 from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
+from .messages import ERRORS, note, resume_by, without_token
 from .secrets import show_no_secrets
 from .timeout import is_timeout, within
 
@@ -45,29 +38,6 @@ Result = TypeVar("Result")
 
 # Who waits so long, in seconds, without a word, is taken for one that hangs.
 _LONG = 10
-
-_ERRORS: dict[Limit, type[PollingError]] = {
-    "total_timeout": PollingTimeout,
-    "max_polls": TooManyPolls,
-    "retry_after_max": RetryAfterTooLong,
-    "outage_max": OutageTooLong,
-}
-
-
-def unknown(request: str) -> str:
-    """What to say of a start that got no answer."""
-    return (
-        f"{request} was sent and not answered: it is unknown whether the work has begun, so no "
-        "line of code goes on"
-    )
-
-
-def _without_token(request: str) -> str:
-    """What to say where the job is at an address that no token holds."""
-    return (
-        f"it goes on with {request}; there is no continuation token, as one holds http:// and "
-        "https:// addresses only"
-    )
 
 
 def _without_userinfo(url: str | None) -> str:
@@ -189,7 +159,7 @@ class Call:
         elif self.policy.before_poll is not None and self.job.progress.is_job:
             ready = self._made_ready(request, self.policy.before_poll)
         progress, response = self.job.progress, self.job.response
-        verdict = progress.overdue(self.clock.monotonic())
+        verdict = self.overdue()
         if verdict is not None:
             self.job = self.job._replace(upcoming=request)
             raise self.ended(verdict)
@@ -436,10 +406,9 @@ class Call:
         ends = self.ends
         return ends is not None and self.clock.monotonic() > ends
 
-    @property
-    def is_overdue(self) -> bool:
-        """Whether ``total_timeout`` has gone by."""
-        return self.job.progress.overdue(self.clock.monotonic()) is not None
+    def overdue(self) -> GiveUp | None:
+        """Nothing more may be sent where ``total_timeout`` has gone by."""
+        return self.job.progress.overdue(self.clock.monotonic())
 
     @property
     def is_job(self) -> bool:
@@ -470,9 +439,13 @@ class Call:
             self.release(job.response)
         upcoming: Any = job.upcoming or job.resumable() or job.request
         token = self.token()
+        if token is None:
+            how = without_token(upcoming, job.may_be_sent(upcoming))
+        else:
+            how = resume_by(token, self.policy, self.clock.time())
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
-        return _ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {job.progress.tally()}; {self._how(upcoming, token)}",
+        return ERRORS[verdict.limit](
+            f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
             request=job.request,
             response=job.response,
             url=_without_userinfo(upcoming.url),
@@ -481,22 +454,6 @@ class Call:
             continuation_token=None if token is None else str(token.anew()),
             **more,
         )
-
-    def _how(self, upcoming: Upcoming, token: Token | None) -> str:
-        """How to go on with ``upcoming``, as the end of a message."""
-        if token is not None:
-            what = f"{token.method} {printable(token.url)}"
-            return f"resume with {what}: {self._line(token)}"
-        what = f"{upcoming.method} {printable(upcoming.url)}"
-        return _without_token(what) if self.job.may_be_sent(upcoming) else unknown(what)
-
-    def _line(self, token: Token) -> str:
-        """The line of code that goes on, by a policy that lets it."""
-        wait = token.due - self.clock.time()
-        limits = (self.policy.total_timeout, self.policy.retry_after_max)
-        fits = all(limit is None or wait <= limit for limit in limits)
-        no_limits = "polling=PollingPolicy(total_timeout=None, retry_after_max=None)"
-        return token.line("error.continuation_token", *(() if fits else (no_limits,)))
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
@@ -535,12 +492,11 @@ class Call:
     def _give(self, token: Token, error: BaseException) -> None:
         text = str(token.anew())
         vars(error)["continuation_token"] = text  # set, as errors of some may be frozen
-        if not hasattr(error, "add_note") or self._noted == id(error):  # from Python 3.11 on
+        if self._noted == id(error):
             return
         self._noted = id(error)
         how = "the job goes on" if self.is_job else "it may be sent again"
-        with suppress(AttributeError):
-            error.add_note(f"{how}: {token.line(repr(text))}")
+        note(error, f"{how}: {token.line(repr(text))}")
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

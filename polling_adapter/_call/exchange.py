@@ -212,8 +212,9 @@ class Exchange:
             if self._is_failure(error):
                 self.fail(error)
                 return
-            if self._is_late(error):
-                self._give_up_half()
+            late = self._late(error)
+            if late is not None:
+                self._give_up_half(late)
             elif self._stands is not None and self._is_ours(error) and self._is_cut(error):
                 # What a hook was sending is cut, and the answer that it has seen is there.
                 self.again = AsBefore(self._call.sent, self._stands.due, None)
@@ -235,11 +236,9 @@ class Exchange:
         judged = None if self.is_followed else self._judged
         return judged if judged is not None and judged.leads_on else None
 
-    def _give_up_half(self) -> None:
-        """The time is over, and half an answer says no more than none: what was to begin the work
-        may have done so."""
-        call = self._call
-        self._given_up = call.job.progress.overdue(call.clock.monotonic())
+    def _give_up_half(self, late: GiveUp) -> None:
+        """Half an answer says no more than none: what was to begin the work may have done so."""
+        call, self._given_up = self._call, late
         is_start = not call.job.progress.survives(call.sent.method or "")
         call.job = call.job._replace(upcoming=call.sent, unanswered=is_start)
 
@@ -275,12 +274,12 @@ class Exchange:
         """Whether urllib3 could not read where to send the request, which requests lets through."""
         return self.answer is None and isinstance(error, LocationValueError)
 
-    def _is_late(self, error: requests.RequestException) -> bool:
+    def _late(self, error: requests.RequestException) -> GiveUp | None:
         """Whether the body of the answer has not come in the call's time. requests has another
         error for what comes before it."""
         if self.answer is None or self.is_followed or isinstance(error, requests.Timeout):
-            return False
-        return is_timeout(error) and is_lost(self.answer) and self._call.is_overdue
+            return None
+        return self._call.overdue() if is_timeout(error) and is_lost(self.answer) else None
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""

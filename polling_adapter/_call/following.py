@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 import requests
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from .._rules.address import origin
+from .body import NOT_MINDED
 from .call import Call
 from .exchange import attempt, until_answered
 from .hooks import owner_of
@@ -204,7 +204,7 @@ class Following:
         if call.job.progress.redirects < most:
             return
         response.history = self._before(response)
-        with contextlib.suppress(ChunkedEncodingError, ContentDecodingError, RuntimeError):
+        with contextlib.suppress(*NOT_MINDED):
             _ = response.content
         raise requests.TooManyRedirects(f"Exceeded {most} redirects.", response=response)
 

@@ -16,9 +16,9 @@ from .parcel import by_name
 _CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
 
 
-# What requests takes from a request that follows a redirect; from one whose body it keeps, or would
-# keep, the last only
-_NOT_REDIRECTED = ("Content-Length", "Content-Type", "Transfer-Encoding", "Cookie")
+# What requests takes from a request that follows a redirect, where it drops the body: from one that
+# has none, too, but for a 307 and 308
+_OF_A_BODY = ("Content-Length", "Content-Type", "Transfer-Encoding")
 
 
 def as_redirected(
@@ -28,8 +28,8 @@ def as_redirected(
     requests would have left in it."""
     headers: dict[str, Any] = {}
     if token.polls or token.redirects:
-        is_kept = token.has_body or token.is_typed
-        headers = dict.fromkeys(_NOT_REDIRECTED[-1:] if is_kept else _NOT_REDIRECTED)
+        dropped = () if token.has_body or token.is_typed else _OF_A_BODY
+        headers = dict.fromkeys(("Cookie", *dropped))
     headers |= token.headers
     if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
         headers.setdefault("Cache-Control", "no-cache")

@@ -1,0 +1,67 @@
+"""What errors say of a job, and how to go on with it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from .._rules.address import printable
+from .._rules.progress import Limit
+from .._rules.token import Token
+from ..exceptions import (
+    OutageTooLong,
+    PollingError,
+    PollingTimeout,
+    RetryAfterTooLong,
+    TooManyPolls,
+)
+from ..policy import PollingPolicy
+
+#: The error of each limit of the policy
+ERRORS: dict[Limit, type[PollingError]] = {
+    "total_timeout": PollingTimeout,
+    "max_polls": TooManyPolls,
+    "retry_after_max": RetryAfterTooLong,
+    "outage_max": OutageTooLong,
+}
+
+
+def resume_by(token: Token, policy: PollingPolicy, wall: float) -> str:
+    """How to go on, where there is a ``token``: by a line of code, with a policy that lets it.
+
+    :param policy: that of the call which has ended. :param wall: seconds since the epoch.
+    """
+    wait = token.due - wall
+    limits = (policy.total_timeout, policy.retry_after_max)
+    fits = all(limit is None or wait <= limit for limit in limits)
+    no_limits = "polling=PollingPolicy(total_timeout=None, retry_after_max=None)"
+    line = token.line("error.continuation_token", *(() if fits else (no_limits,)))
+    return f"resume with {token.method} {printable(token.url)}: {line}"
+
+
+def without_token(upcoming: Any, may_be_sent: bool) -> str:
+    """Why there is no line of code that goes on with ``upcoming``."""
+    if not may_be_sent:
+        return unknown(upcoming)
+    return (
+        f"it goes on with {_shown(upcoming)}; there is no continuation token, as one holds "
+        "http:// and https:// addresses only"
+    )
+
+
+def unknown(request: Any) -> str:
+    """What to say of a start that got no answer."""
+    return (
+        f"{_shown(request)} was sent and not answered: it is unknown whether the work has begun, "
+        "so no line of code goes on"
+    )
+
+
+def note(error: BaseException, how: str) -> None:
+    """``error`` says how to go on, from Python 3.11 on."""
+    with suppress(AttributeError):
+        error.add_note(how)  # type: ignore[attr-defined,unused-ignore]
+
+
+def _shown(request: Any) -> str:
+    return f"{request.method} {printable(request.url)}"
