@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from polling_adapter import PollingPolicy
+from polling_adapter import PollingPolicy, PollingSession
 
 from . import outage, soak
 from .fake_clock import FakeClock
@@ -28,6 +31,29 @@ def test_P6_nothing_is_lost(servers: soak.Servers) -> None:
     assert not soak.failed("smoke", figures), figures
     assert figures["results"] == 40
     assert figures["restarts"] == 1
+
+
+def test_who_was_cut_off_before_an_answer_is_not_early(
+    servers: soak.Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked = threading.Event()
+
+    class Slow(soak.Faulty):
+        def end_headers(self) -> None:
+            super().end_headers()
+            if self.command == "GET" and not is_asked.is_set():
+                is_asked.set()
+                time.sleep(0.3)  # until it is cut, before it has sent anything
+
+    servers.server._http.RequestHandlerClass = Slow
+    monkeypatch.setattr(soak.Faulty, "chances", {})
+    policy = PollingPolicy(backoff_factor=0.1)
+    with PollingSession(policy=policy) as session, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(session.post, f"{servers.url}/start_work?duration=2.5")
+        assert is_asked.wait(10)
+        servers.restart()
+        assert asked.result().json()["nb_get_call"] > 0
+    assert servers.server.nb_early_call == 0
 
 
 def test_what_is_not_as_it_must_be_fails() -> None:
