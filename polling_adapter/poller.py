@@ -372,7 +372,7 @@ class Poller:
             answer: requests.Response = response
             return answer
         drop(response)
-        if call.job.progress.survives(call.sent.method or ""):
+        if call.survives:
             return self._sent(call, call.sent)
         raise requests.exceptions.ChunkedEncodingError(
             f"the body of {printable(response.url)} was being read when something interrupted it",

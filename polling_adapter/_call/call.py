@@ -142,6 +142,11 @@ class Call:
         return request  # type: ignore[no-any-return]
 
     @property
+    def survives(self) -> bool:
+        """Whether that may fail without ending the call."""
+        return self.job.progress.survives(self.sent.method or "")
+
+    @property
     def awaits_answer(self) -> bool:
         """Whether a request is under way that has no answer yet, or one that is asked again."""
         exchange = self.exchange
@@ -254,7 +259,7 @@ class Call:
         if response is None:
             return False
         if not is_known(response) and is_looked_into(response, self.policy):
-            if self.job.progress.survives(self.sent.method or ""):
+            if self.survives:
                 drop(response)
                 self.job, self.arrived = self.job._replace(upcoming=self.sent), None
                 return False
@@ -318,10 +323,9 @@ class Call:
 
     def timeout(self, given: Any) -> Any:
         """The timeout of the request that is sent now, where the caller gave this one."""
-        progress = self.job.progress
         self.exchange.timeout = given
-        if given is None and progress.survives(self.sent.method or ""):
-            given = progress.patience(self.policy, self.clock.monotonic())
+        if given is None and self.survives:
+            given = self.job.progress.patience(self.policy, self.clock.monotonic())
         return within(self.ends, self.clock, given)
 
     @property
@@ -331,10 +335,10 @@ class Call:
         A start is not cut, however little time whoever asks has: nobody would know whether the work
         has begun.
         """
-        progress, until = self.job.progress, self.until
-        if until is None or not progress.survives(self.sent.method or ""):
-            return progress.deadline
-        return until if progress.deadline is None else min(until, progress.deadline)
+        deadline, until = self.job.progress.deadline, self.until
+        if until is None or not self.survives:
+            return deadline
+        return until if deadline is None else min(until, deadline)
 
     def redirected(self) -> None:
         """A redirect that is no poll is followed."""

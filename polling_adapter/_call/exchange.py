@@ -239,8 +239,7 @@ class Exchange:
     def _give_up_half(self, late: GiveUp) -> None:
         """Half an answer says no more than none: what was to begin the work may have done so."""
         call, self._given_up = self._call, late
-        is_start = not call.job.progress.survives(call.sent.method or "")
-        call.job = call.job._replace(upcoming=call.sent, unanswered=is_start)
+        call.job = call.job._replace(upcoming=call.sent, unanswered=not call.survives)
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
@@ -295,8 +294,7 @@ class Exchange:
         return ours and not self.is_followed
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
-        polled = self._call.job.progress.survives(self._call.sent.method or "")
-        return self._reads and polled and not response._content_consumed
+        return self._reads and self._call.survives and not response._content_consumed
 
     def _is_whole(self, response: requests.Response, seen: bool = False) -> bool:
         """Read an answer to its end, so that what is cut short is known before anybody sees it.
