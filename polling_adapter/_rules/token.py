@@ -90,9 +90,10 @@ class Token(NamedTuple):
         return f"session.resume({', '.join((name, *body, *key, *more))}).result()"
 
     def __str__(self) -> str:
-        # The wall clock to the millisecond, rounded up: P1, never early.
+        due = min(self.due, _FAR)
         fields = self._replace(
-            due=math.ceil(min(self.due, _FAR) * 1000) / 1000,
+            # P1, never early: rounded up to the millisecond, where a float has so many digits
+            due=max(due, math.ceil(due * 1000) / 1000),
             elapsed=round(self.elapsed, 3),
             left=None if self.left is None else round(min(self.left, _FAR), 3),
             failing=round(self.failing, 3),

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polling_adapter._rules.token import VERSION, Token
@@ -54,6 +54,7 @@ def test_it_is_short_and_printable_with_versioned_json_inside() -> None:
 
 
 @given(due=st.floats(0, 1e11), elapsed=st.floats(0, 1e9))
+@example(due=70368744178.11101, elapsed=0.0)
 def test_P1_it_is_never_due_earlier(due: float, elapsed: float) -> None:
     read = Token.parse(str(TOKEN._replace(due=due, elapsed=elapsed)))
     assert due <= read.due <= due + 0.002 + due * 1e-15
