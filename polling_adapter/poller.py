@@ -48,9 +48,8 @@ class Poller:
         "_call",
         "_cancelled",
         "_outcome",
+        "_present",
         "_session",
-        "_turns",
-        "_watchers",
     )
 
     def __init__(self, session: requests.Session, call: Call) -> None:
@@ -58,8 +57,9 @@ class Poller:
         self._call = call
         self._outcome: Any = None  # the response, or the error that ended the job
         self._cancelled = False
-        self._turns: list[Turn] = []  # the first that is held is that of the thread that sends
-        self._watchers: list[Callable[[Poller], object]] = []
+        # Turns, of which the first that is held is that of the thread that sends; and who is told
+        # when this is cancelled. In one list, as ten thousand jobs may be waiting.
+        self._present: list[Turn | Callable[[Poller], object]] = []
 
     @classmethod
     def submitted(
@@ -172,8 +172,9 @@ class Poller:
         if self.done():
             return self._cancelled
         self._cancelled = True
-        for told in tuple(self._watchers):
-            told(self)
+        for told in tuple(self._present):
+            if not isinstance(told, Turn):
+                told(self)
         return True
 
     def cancelled(self) -> bool:
@@ -253,7 +254,7 @@ class Poller:
         """
         turn = Turn()
         with turn.lock:
-            self._turns.append(turn)
+            self._present.append(turn)
             try:
                 if self._turn_held() is not turn:
                     return False
@@ -265,21 +266,21 @@ class Poller:
                     self._step()
             finally:
                 with contextlib.suppress(ValueError):
-                    self._turns.remove(turn)
+                    self._present.remove(turn)
         return True
 
     def _watch(self, told: Callable[[Poller], object]) -> None:
         """Call ``told`` when this is cancelled."""
-        self._watchers.append(told)
+        self._present.append(told)
 
     def _unwatch(self, told: Callable[[Poller], object]) -> None:
         """Call it no more."""
         with contextlib.suppress(ValueError):
-            self._watchers.remove(told)
+            self._present.remove(told)
 
     def _turn_held(self) -> Turn | None:
-        for turn in tuple(self._turns):
-            if turn.is_held:
+        for turn in tuple(self._present):
+            if isinstance(turn, Turn) and turn.is_held:
                 return turn
         return None
 

@@ -81,6 +81,30 @@ def test_the_result_is_waited_for(
     assert server.asked == ["POST /", *["GET /work"] * 4]
 
 
+def test_P7_a_job_that_waits_is_prepared_anew_only_where_that_may_change_it(
+    server: Server, session: PollingSession, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[str] = []
+    stock = requests.Session.rebuild_method
+
+    def rebuild_method(self: Any, prepared_request: Any, response: Any) -> None:
+        prepared.append(prepared_request.url.removeprefix(server.url))
+        stock(self, prepared_request, response)
+
+    monkeypatch.setattr(requests.sessions.SessionRedirectMixin, "rebuild_method", rebuild_method)
+    server.script(*[poll("/work", "1")] * 6, *[poll("/other", "1")] * 2, DONE)
+    poller = session.begin("POST", server.url, data=b"work")
+    while not poller.poll():
+        elapse(clock, poller)
+        if poller.polls == 5:
+            session.cookies.set("known", "meanwhile")
+    assert server.asked == ["POST /", *["GET /work"] * 6, *["GET /other"] * 2]
+    # for the first poll and the second, and from the cookie on for each
+    assert prepared == ["/work", "/work", "/work", "/other", "/other"]
+    cookies = [seen.headers.get("Cookie") for seen in server.seen]
+    assert cookies == [None] * 6 + ["known=meanwhile"] * 3
+
+
 @pytest.mark.parametrize("status", [200, 204, 404, 429, 500, 503])
 def test_an_answer_that_is_no_redirect_is_the_result(
     server: Server, session: PollingSession, status: int

@@ -60,12 +60,12 @@ class Following:
         self._more = more or None
         self._passed: list[requests.Response] | tuple[()] = ()
         self._polls: deque[requests.Response] | tuple[()] = ()  # in a row, after what has passed
+        self._repetition: Repetition = None
         self.rest()
 
     def rest(self) -> None:
-        """Keep nothing of what was followed: ten thousand calls may be waiting."""
+        """Keep little of what was followed: ten thousand calls may be waiting."""
         self._proxies_found: tuple[object, dict[str, str]] | None = None  # by origin
-        self._repetition: Repetition = None
 
     def _options(self) -> dict[str, Any]:
         return {

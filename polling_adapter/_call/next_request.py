@@ -20,8 +20,9 @@ _DECISIONS = (
     "should_strip_auth",
 )
 
-#: A redirect that led to its own URL: its status, URL and Location.
-Repetition: TypeAlias = tuple[int, str | None, str] | None
+#: A redirect that led to its own URL: the hash of what it leads by. A job that waits keeps nothing
+#: larger, and ten thousand may be waiting.
+Repetition: TypeAlias = int | None
 
 
 class _Preparer(SessionRedirectMixin):
@@ -93,7 +94,7 @@ def repetition(
     """What to remember of ``response``, of which requests made ``upcoming``."""
     if upcoming.url != request.url or upcoming.method != request.method:
         return None
-    return response.status_code, request.url, response.headers["Location"]
+    return _leads_by(response, request)
 
 
 def repeats(
@@ -114,12 +115,16 @@ def repeats(
     headers = response.headers
     return (
         before is not None
-        and before == (response.status_code, request.url, headers["Location"])
+        and before == _leads_by(response, request)
         and request.body is None
         and "Set-Cookie" not in headers
         and "Cookie" not in request.headers
         and not cookies
     )
+
+
+def _leads_by(response: requests.Response, request: requests.PreparedRequest) -> int:
+    return hash((response.status_code, request.url, response.headers["Location"]))
 
 
 def decide_alike(session: requests.Session, kind: type[requests.Session]) -> bool:

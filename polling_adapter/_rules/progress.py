@@ -7,6 +7,7 @@ verdict. A Progress is a value: each fact makes a new one.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
@@ -116,7 +117,7 @@ class Progress(NamedTuple):
             return self._asked(answer, policy, now, wall, poll)
         if answer.status in policy.failure_statuses and self.survives(answer.method):
             return self._failed(answer.status, answer, policy, now, wall)
-        seen = self._seen(answer.status)
+        seen = _seen(self.seen, answer.status)
         is_result = self.is_result or answer.leads_to_result
         after = self._replace(failures=0, fives=0, refusals=0, is_result=is_result, seen=seen)
         return after, None
@@ -204,17 +205,10 @@ class Progress(NamedTuple):
         often_first = sorted(counted, key=lambda seen: -seen[1])
         return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
 
-    def _seen(self, what: object) -> tuple[Any, ...]:
-        for place in range(0, len(self.seen), 2):
-            if self.seen[place] == what:
-                times = self.seen[place + 1] + 1
-                return (*self.seen[: place + 1], times, *self.seen[place + 2 :])
-        return (*self.seen, what, 1)
-
     def _asked(
         self, answer: Answer, policy: PollingPolicy, now: float, wall: float, poll: bool
     ) -> Verdict:
-        asked, seen = retry_after(answer.headers, wall), self._seen(answer.status)
+        asked, seen = retry_after(answer.headers, wall), _seen(self.seen, answer.status)
         header = answer.headers.get("Retry-After")
         reason = str(answer.status)
         reason += ", pending" if answer.is_pending else ""
@@ -243,7 +237,7 @@ class Progress(NamedTuple):
             failures=self.failures + 1,
             failing_since=since,
             fives=self.fives + 1 if what == 500 else 0,
-            seen=self._seen(what),
+            seen=_seen(self.seen, what),
         )
         shown = str(what) if answer is None else f"status {what}"
         enough = after._enough(shown, policy, now)
@@ -277,6 +271,15 @@ def retried(seconds: float, policy: PollingPolicy, now: float) -> Due:
     """A transport below retries by itself, after ``seconds``."""
     at = now + max(seconds, policy.min_wait)
     return Due(at, "max_retries", wrong=True)
+
+
+@lru_cache(maxsize=256)
+def _seen(before: tuple[Any, ...], what: object) -> tuple[Any, ...]:
+    """``before``, and ``what``. Calls that have seen the same share it."""
+    for place in range(0, len(before), 2):
+        if before[place] == what:
+            return (*before[: place + 1], before[place + 1] + 1, *before[place + 2 :])
+    return (*before, what, 1)
 
 
 def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:

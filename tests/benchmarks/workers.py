@@ -25,6 +25,16 @@ def polls_a_second(url: str, number: int, workers: int) -> float:
         return number / (time.monotonic() - started)
 
 
+def polls_of_longer_jobs_a_second(url: str, number: int, workers: int) -> float:
+    with PollingSession(policy=NOW) as session:
+        pollers = [session.begin("GET", f"{url}/same/20?{n}") for n in range(number // 20)]
+        started, before = time.monotonic(), len(pollers)
+        for poller in as_completed(pollers, max_workers=workers):
+            poller.result()
+        polls = sum(poller.polls for poller in pollers)
+        return (polls - before) / (time.monotonic() - started)
+
+
 def gets_a_second(url: str, number: int, workers: int) -> float:
     with requests.Session() as stock, ThreadPoolExecutor(workers) as pool:
         stock.mount("http://", HTTPAdapter(pool_maxsize=workers))
@@ -41,9 +51,11 @@ def measure(quick: bool) -> list[Row]:
         for workers in (1, 2, 4, 8):
             plain = gets_a_second(url, number, workers)
             ours = polls_a_second(url, number, workers)
+            longer = polls_of_longer_jobs_a_second(url, number, workers)
             found += [
                 Row(f"polls a second, {workers} workers", ours, "1/s"),
                 Row(f"plain gets a second, {workers} threads", plain, "1/s"),
                 Row(f"polls / plain gets, {workers}", ours / plain, "x", ">= 1.8"),
+                Row(f"polls of jobs of 20 / plain gets, {workers}", longer / plain, "x", ">= 1.8"),
             ]
     return found
