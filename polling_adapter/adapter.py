@@ -13,7 +13,15 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 from urllib3.exceptions import EmptyPoolError
 
-from ._call.above import Redirect, challenged, followed_by, forget, hand_to_hooks, hand_to_session
+from ._call.above import (
+    Challenged,
+    Redirect,
+    challenges,
+    followed_by,
+    forget,
+    hand_to_hooks,
+    hand_to_session,
+)
 from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
@@ -112,14 +120,15 @@ class PollingAdapterMixin(_Base):
         elif owner is not None:
             return super().send(request, **options)
         redirect = followed_by(request)
-        before = challenged(request) if redirect is None else redirect.handed
+        answered = challenges(request) if redirect is None else []
+        goes_on = redirect or (answered[0] if answered else None)
+        before = None if goes_on is None else goes_on.handed
         if before is None:
             call = Call(self.policy)
         else:
             policy = before.policy or self.policy
             call = Call(policy, before.job(policy, request), origin=before.origin)
-        chain = _Chain(call, super().send, options, request.hooks)
-        chain.is_in_hook = redirect is None and before is not None
+        chain = _Chain(call, super().send, options, request.hooks, answered)
         return call.run(chain.answer, request, redirect)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -172,14 +181,21 @@ def _send_in(
 class _Chain:
     """The requests of one call of an adapter alone, between two that the session above sends."""
 
-    is_in_hook = False  # its request answers a challenge, and no session shows its answer to hooks
     _follows = False  # what it answers was a redirect, so redirects are followed
     _is_first = True  # what is sent is the session's request, and not yet a poll
     _are_hooks_done = False  # they have seen the latest answer
     _brought: requests.Response | None = None  # by them, in place of one
 
-    def __init__(self, call: Call, send: _Send, options: dict[str, Any], hooks: Any) -> None:
+    def __init__(
+        self,
+        call: Call,
+        send: _Send,
+        options: dict[str, Any],
+        hooks: Any,
+        challenges: list[Challenged],
+    ) -> None:
         self._call = call
+        self._challenges = challenges  # that its request answers, in hooks: these show no answer
         self._hooks = hooks  # those that requests goes through afterwards
         self._send = send
         self._options = options
@@ -212,6 +228,8 @@ class _Chain:
             # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
             # own request stays as it is, to be sent again: it is followed where it is pending.
             _become(request, sent)
+            for challenge in self._challenges if response.is_redirect else ():
+                _become(challenge.request() or request, sent)  # what a session follows with
             sent = request
             if response is not self._brought:
                 response.request = request
@@ -251,7 +269,7 @@ class _Chain:
         """Whether nobody above shows ``response`` to the hooks: a poll that is followed here, or in
         a hook a challenge to one."""
         if response.status_code in _CHALLENGES:
-            return self.is_in_hook and not self._is_first
+            return bool(self._challenges) and not self._is_first
         before, upcoming = self._repetition, self._next_poll(response, request)
         self._repetition = before  # the same answer is looked at again, when hooks have seen it
         return upcoming is not None

@@ -176,9 +176,7 @@ def hand_to_hooks(
         mark_besides(hooks, challenged)
 
 
-def challenged(request: requests.PreparedRequest) -> HandedOut | None:
-    """What ``request`` goes on with, as a copy of one that was challenged."""
-    for one in marks_of(request, Challenged):
-        if one.is_mine and not one.is_over and one.request() is not request:
-            return one.handed
-    return None
+def challenges(request: requests.PreparedRequest) -> list[Challenged]:
+    """Those that ``request`` answers, as a copy of what was challenged; the latest first."""
+    marks = marks_of(request, Challenged)
+    return [m for m in marks if m.is_mine and not m.is_over and m.request() is not request]

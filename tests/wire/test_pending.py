@@ -616,6 +616,41 @@ def test_P7_digest_authentication(server: Server, connect: Open, checks: str, me
         assert session.request(method, server.url, auth=auth).content == b"done"
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("status", [303, 307])
+def test_P6_a_start_that_was_challenged_is_not_sent_to_where_its_poll_leads(
+    server: Server, elsewhere: Server, connect: Open, status: int, steps: int
+) -> None:
+    class Handshake(requests.auth.AuthBase):
+        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.register_hook("response", self.answer)
+            return request
+
+        def answer(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+            while response.status_code == 401:
+                assert response.content == b""
+                copy = response.request.copy()
+                copy.headers["Authorization"] = f"{copy.headers.get('Authorization', '')}+"
+                response = response.connection.send(copy, **kwargs)  # type: ignore[attr-defined]
+                response.request = copy
+            return response
+
+    def answer(seen: Seen) -> Reply:
+        if len(seen.headers.get("Authorization", "")) < steps:
+            return Reply(401)
+        leads = Reply(status, {"Location": f"{elsewhere.url}/there"})
+        return not_yet("/w") if seen.path == "/start" else leads
+
+    server.answer = answer
+    elsewhere.script(DONE)
+    with connect(POLICY) as session:
+        url = f"{server.url}/start"
+        assert session.post(url, data=b"work", auth=Handshake()).content == b"done"
+    assert [(seen.method, seen.path, seen.body) for seen in elsewhere.seen] == [
+        ("GET", "/there", b"")
+    ]
+
+
 @pytest.mark.parametrize("hooks", [[], [lambda *_, **__: None]], ids=["", "with a hook"])
 def test_P7_polls_at_ones_own_address_are_what_requests_makes_of_a_redirect(
     server: Server, connect: Open, hooks: list[Any]
