@@ -28,8 +28,10 @@ def as_redirected(
     requests would have left in it."""
     headers: dict[str, Any] = {}
     if token.polls or token.redirects:
-        dropped = () if token.has_body or token.is_typed else _OF_A_BODY
-        headers = dict.fromkeys(("Cookie", *dropped))
+        kept = token.has_body or token.is_typed
+        headers = dict.fromkeys(("Cookie", *(() if kept else _OF_A_BODY)))
+        if token.is_typed:  # so that a token of what is made here says so, too
+            headers["Content-Type"] = session.headers.get("Content-Type")
     headers |= token.headers
     if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
         headers.setdefault("Cache-Control", "no-cache")

@@ -294,7 +294,8 @@ def test_P10_what_a_redirect_drops_the_session_does_not_add(
             session.headers.update({"Content-Type": "a/b", "Cookie": "a=1", "X-Own": "1"})
             poller = session.begin("GET", server.url)
             while tokens and not poller.done():
-                poller = session.resume(poller.continuation_token())
+                unsent = session.resume(poller.continuation_token())
+                poller = session.resume(unsent.continuation_token())
                 poller.poll()
             assert poller.result().text == "done"
         sent = [[name for name in names if name in seen.headers] for seen in server.seen]
