@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from http.cookiejar import CookieJar
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, overload
 
 import requests
 import urllib3
@@ -40,38 +40,79 @@ class Arguments(_Common, total=False):
     data: Any
     json: Any
 
-class _Polling(_Common, total=False):
-    polling: PollingPolicy | Literal[False] | None
+Polling: TypeAlias = PollingPolicy | Literal[False] | None
 
-class OfGet(_Polling, total=False):
+class OfGet(_Common, total=False):
     data: Any
     json: Any
 
-class OfPost(_Polling, total=False):
+class OfPost(_Common, total=False):
     params: Any
 
-class OfPut(_Polling, total=False):
+class OfPut(_Common, total=False):
     params: Any
     json: Any
 
-class OfAny(_Polling, total=False):
+class OfAny(_Common, total=False):
     params: Any
     data: Any
     json: Any
 
 class TypedSession(requests.Session):
+    # Without polling=, each is what requests says that it is: pyright asks for that.
+    @overload
     def get(
         self, url: str | bytes, params: Any = None, **kwargs: Unpack[OfGet]
     ) -> requests.Response: ...
+    @overload
+    def get(
+        self, url: str | bytes, params: Any = None, *, polling: Polling, **kwargs: Unpack[OfGet]
+    ) -> requests.Response: ...
+    @overload
     def options(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
+    @overload
+    def options(
+        self, url: str | bytes, *, polling: Polling, **kwargs: Unpack[OfAny]
+    ) -> requests.Response: ...
+    @overload
     def head(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
+    @overload
+    def head(
+        self, url: str | bytes, *, polling: Polling, **kwargs: Unpack[OfAny]
+    ) -> requests.Response: ...
+    @overload
     def post(
         self, url: str | bytes, data: Any = None, json: Any = None, **kwargs: Unpack[OfPost]
     ) -> requests.Response: ...
+    @overload
+    def post(
+        self,
+        url: str | bytes,
+        data: Any = None,
+        json: Any = None,
+        *,
+        polling: Polling,
+        **kwargs: Unpack[OfPost],
+    ) -> requests.Response: ...
+    @overload
     def put(
         self, url: str | bytes, data: Any = None, **kwargs: Unpack[OfPut]
     ) -> requests.Response: ...
+    @overload
+    def put(
+        self, url: str | bytes, data: Any = None, *, polling: Polling, **kwargs: Unpack[OfPut]
+    ) -> requests.Response: ...
+    @overload
     def patch(
         self, url: str | bytes, data: Any = None, **kwargs: Unpack[OfPut]
     ) -> requests.Response: ...
+    @overload
+    def patch(
+        self, url: str | bytes, data: Any = None, *, polling: Polling, **kwargs: Unpack[OfPut]
+    ) -> requests.Response: ...
+    @overload
     def delete(self, url: str | bytes, **kwargs: Unpack[OfAny]) -> requests.Response: ...
+    @overload
+    def delete(
+        self, url: str | bytes, *, polling: Polling, **kwargs: Unpack[OfAny]
+    ) -> requests.Response: ...

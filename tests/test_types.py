@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -124,19 +125,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "site"
 
 
-def test_a_users_program(installed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
+CHECKERS = {
+    "mypy": ["--strict", "--no-incremental"],
+    "basedpyright": ["--pythonpath", sys.executable, "--level", "error"],
+}
+
+
+@pytest.mark.parametrize("checker", list(CHECKERS))
+def test_a_users_program(installed: Path, tmp_path: Path, checker: str) -> None:
+    pytest.importorskip(checker)
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
+    # basedpyright is pyright, and as strict as that is by default, if it is told so
+    as_pyright = {"typeCheckingMode": "standard", "extraPaths": [str(installed)]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(as_pyright))
     told = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", str(program)],
+        [sys.executable, "-m", checker, *CHECKERS[checker], program.name],
         cwd=tmp_path,
         env={"MYPYPATH": str(installed), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
     ).stdout
-    refused = {int(line) for line in re.findall(r"program\.py:(\d+): error", told)}
+    refused = {int(line) for line in re.findall(r"program\.py:(\d+)(?:: |:\d+ - )error", told)}
     lines = PROGRAM.splitlines()
     assert refused == {n for n, line in enumerate(lines, 1) if "# refused" in line}, told
     assert "polling_adapter" not in re.sub(r"program\.py.*", "", told), told
