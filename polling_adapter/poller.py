@@ -398,7 +398,8 @@ class Poller:
                 send = partial(stock, self._session, upcoming.method, upcoming.given, **kwargs)
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
-        request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
+        is_packed = isinstance(upcoming, Parcel)
+        request = upcoming.request(self._session.cookies) if is_packed else upcoming
         sent: requests.Response | Next = call.following.attempt(call, call.owns(request))
         return sent
 
