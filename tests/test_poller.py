@@ -609,7 +609,7 @@ def test_credentials_are_for_the_origin_that_the_job_began_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine example.org login user password secret\n")
+    netrc.write_text("machine localhost login user password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     server.script(poll("/work", "1"), poll(elsewhere.url, "1"), DONE)
     elsewhere.script(DONE)
@@ -622,7 +622,7 @@ def test_credentials_are_for_the_origin_that_the_job_began_at(
     assert server.asked == ["POST /?key=secret", "GET /work"]
     assert [seen.headers["Authorization"][:5] for seen in server.seen] == ["Basic"] * 2
     elsewhere.seen.clear()
-    server.script(poll(elsewhere.url, "1"))
+    server.script(poll(elsewhere.url.replace("127.0.0.1", "localhost"), "1"))
     there = session.begin("POST", server.url).continuation_token()
     assert session.resume(there).result().text == "done"
     (seen,) = elsewhere.seen

@@ -25,12 +25,13 @@ from .._rules.token import Token
 from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
+from .failures import is_timeout, what_failed
 from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .messages import ERRORS, note, resume_by, without_token
 from .secrets import show_no_secrets
-from .timeout import is_timeout, within
+from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
 
@@ -309,7 +310,7 @@ class Call:
     def failed(self, error: requests.RequestException) -> Due | GiveUp | None:
         """The request brought no answer: when may it be sent again? None: ``error`` ends it."""
         request = self.sent
-        what, timed_out = type(error).__name__, is_timeout(error)
+        what, timed_out = what_failed(error), is_timeout(error)
         progress, verdict = self.job.progress.failed(
             request.method or "", what, timed_out, self.policy, self.clock.monotonic()
         )

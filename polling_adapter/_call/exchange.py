@@ -16,22 +16,15 @@ from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, let_go, read_or_drop
 from .call import Call
+from .failures import FAILURES, is_timeout
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
 from .read_ahead import unread
 from .secrets import show_no_secrets
-from .timeout import is_timeout, leave_to_caller, shorten
+from .timeout import leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")
-
-#: What a poll may fail with: no connection, no answer in time, an answer cut short
-FAILURES = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.RetryError,
-)
 
 
 def until_answered(

@@ -96,11 +96,16 @@ class Job(NamedTuple):
             return None
         if upcoming is not None and is_address(upcoming.url):
             return upcoming
-        # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again.
-        answered = None if self.response is None else self.response.request or self.request
-        if answered is None or not is_address(answered.url):
+        # It was the result, or it leads nowhere; but if it answers a poll, that can be asked again,
+        # or it was refused.
+        response = self.response
+        answered = None if response is None else response.request or self.request
+        if response is None or answered is None or not is_address(answered.url):
             return None
-        return answered if self.progress.survives(answered.method or "") else None
+        is_refused = (
+            not self.unanswered and self.progress.is_job and (response.status_code or 0) >= 400
+        )
+        return answered if is_refused or self.progress.survives(answered.method or "") else None
 
     def _led_to(self) -> Upcoming | None:
         """What comes next, whether it leads anywhere or not."""

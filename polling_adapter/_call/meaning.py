@@ -139,20 +139,20 @@ def _pending(
             error.response = response
         if isinstance(error, WorkFailed):
             vars(response)["_meaning"] = _PLAIN
-        if not (view.is_long or view.is_cut):
+        if not (view.is_opaque or view.is_cut):
             raise
     except Exception:
-        if not (view.is_long or view.is_cut):
+        if not (view.is_opaque or view.is_cut):
             raise
     if view.is_cut:
         return None
-    if view.is_long or said is None or said is False:
+    if view.is_opaque or said is None or said is False or (isinstance(said, str) and not said):
         return _PLAIN
     if said is True:
         return Meaning(address(response) or _as_location(response.url))
     if isinstance(said, Result):
         return Meaning(_as_location(said.url), is_result=True)
-    if isinstance(said, str) and said:
+    if isinstance(said, str):
         return Meaning(_as_location(said))
     raise TypeError(
         f"pending={policy.pending!r} returned {said!r}: it may return True, False, None, a URL, or "

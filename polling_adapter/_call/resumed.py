@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
-from requests.utils import get_netrc_auth
 
 from .._rules.token import Token
 from .parcel import by_name
@@ -41,11 +40,10 @@ def as_redirected(
     kwargs = {**kwargs, "params": params}
     given = by_name(kwargs.get("headers"))
     if session.should_strip_auth(token.origin, token.url):
-        # Whoever has altered a token has chosen where it leads: nothing that the session or the
-        # caller has is meant for there, but what netrc has for that very host.
+        # Whoever has altered a token has chosen where it leads: nothing that the session, netrc or
+        # the caller has is meant for there.
         headers = {**dict.fromkeys(_CREDENTIALS), **headers}
-        netrc = get_netrc_auth(token.url) if session.trust_env else None
-        kwargs["auth"] = _no_credentials if netrc is None else netrc
+        kwargs["auth"] = _no_credentials
         kwargs.pop("cookies", None)
         given = {k: v for k, v in given.items() if k.title() not in _CREDENTIALS}
     for name, value in given.items():

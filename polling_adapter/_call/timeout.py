@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import requests
-from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Timeout
 
 from .._clock import Clock
@@ -30,13 +29,6 @@ def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
     if isinstance(timeout, tuple):
         return tuple(_shorter(part, left) for part in timeout)
     return _shorter(timeout, left)
-
-
-def is_timeout(error: requests.RequestException) -> bool:
-    """Whether ``error`` says that something took too long. requests makes a ConnectionError of it
-    where a body is read."""
-    inner = error.args[0] if error.args else None
-    return isinstance(error, requests.Timeout) or isinstance(inner, ReadTimeoutError)
 
 
 def shorten(response: requests.Response, deadline: float | None, clock: Clock) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
+from urllib3.exceptions import DecodeError
 
 from .read_ahead import BODY_LIMIT, looked_at, unread
 
@@ -16,7 +17,7 @@ class View(requests.Response):
     :param out_of_time: whether there is none.
     """
 
-    is_long = False  # its body is longer than that
+    is_opaque = False  # its body is longer than that, or cannot be decoded: it is no status
     is_cut = False  # its body cannot be read to its end
 
     def __init__(self, response: requests.Response, out_of_time: Callable[[], bool]) -> None:
@@ -33,8 +34,8 @@ class View(requests.Response):
         if self._content is False:
             try:
                 self._content = _peeked(self._response, self._out_of_time)
-            except OverflowError:
-                self.is_long = True
+            except (OverflowError, DecodeError):
+                self.is_opaque = True
                 raise
             except Exception:
                 self.is_cut = True

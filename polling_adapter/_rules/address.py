@@ -8,6 +8,10 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 # Two parsers of URLs take these for different hosts; no URL has them (RFC 3986 section 2).
 _READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
 
+# A host and its port that they read alike: nothing is encoded but in brackets, and nothing follows
+# these (RFC 3986 section 3.2.2).
+_READ_ALIKE = re.compile(r"(\[[^\[\]]*\]|[^\[\]%]*)(:[0-9]*)?")
+
 # What printable() leaves out of one URL, where there may be any in a text.
 _USERINFO = re.compile(r"(?<=://)[^\s\"'<>/?#\\]*@")
 _QUERY = re.compile(r"\?[^\s\"'<>#\\]+")
@@ -97,4 +101,5 @@ def is_address(value: object) -> bool:
         host = (parts.hostname or "").encode("idna")  # as urllib3 does (RFC 1034 section 3.1)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(host)
+    is_read_alike = _READ_ALIKE.fullmatch(parts.netloc.rpartition("@")[2])
+    return parts.scheme in ("http", "https") and bool(host) and is_read_alike is not None

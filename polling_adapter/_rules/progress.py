@@ -123,10 +123,11 @@ class Progress(NamedTuple):
         return after, None
 
     def failed(
-        self, method: str, what: str, timed_out: bool, policy: PollingPolicy, now: float
+        self, method: str, what: str | int, timed_out: bool, policy: PollingPolicy, now: float
     ) -> Verdict:
         """A request brought no response.
 
+        :param what: the kind of the error; of one that says which status came, that.
         :return: None where the error is the caller's: it was not a poll that failed.
         """
         if timed_out and self.left(now) == 0:
@@ -230,7 +231,7 @@ class Progress(NamedTuple):
         return after._replace(unusable=self.unusable + 1), due
 
     def _failed(
-        self, what: object, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
+        self, what: str | int, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
     ) -> Verdict:
         since = self.failing_since if self.failures else now
         after = self._replace(
@@ -239,7 +240,7 @@ class Progress(NamedTuple):
             fives=self.fives + 1 if what == 500 else 0,
             seen=_seen(self.seen, what),
         )
-        shown = str(what) if answer is None else f"status {what}"
+        shown = f"status {what}" if isinstance(what, int) else what
         enough = after._enough(shown, policy, now)
         if enough is not None:
             return after, GiveUp("outage_max", enough)

@@ -184,15 +184,20 @@ def _is_seconds(value: object) -> bool:
     return type(value) in (int, float) and 0 <= value <= _FAR  # type: ignore[operator]
 
 
+def _is_address(value: object) -> bool:
+    # what requests prepares is ASCII; of what is not, two parsers make different hosts
+    return isinstance(value, str) and value.isascii() and is_address(value)
+
+
 _CHECKS: dict[str, tuple[Any, str]] = {
-    "url": (is_address, "http:// or https:// address"),
+    "url": (_is_address, "http:// or https:// address"),
     "method": (lambda value: isinstance(value, str) and _METHOD.fullmatch(value), "method"),
     "due": (_is_seconds, "time"),
     "polls": (_is_count, "number of polls"),
     "counted": (_is_count, "number of polls"),
     "elapsed": (_is_seconds, "number of seconds"),
     "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
-    "origin": (is_address, "http:// or https:// address"),
+    "origin": (_is_address, "http:// or https:// address"),
     "redirects": (_is_count, "number of redirects"),
     "failures": (_is_count, "number of failed polls"),
     "failing": (_is_seconds, "number of seconds"),

@@ -9,7 +9,13 @@ import requests
 import urllib3
 from urllib3 import Retry
 
-from polling_adapter import PollingAdapter, PollingPolicy, PollingTimeout
+from polling_adapter import (
+    OutageTooLong,
+    PollingAdapter,
+    PollingPolicy,
+    PollingTimeout,
+    continuation_token,
+)
 
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
@@ -51,13 +57,27 @@ def test_it_honours_what_the_call_does_not_ask_again(server: Server, clock: Fake
 def test_P6_a_poll_that_it_gives_up_is_a_failed_poll(
     server: Server, clock: FakeClock, raises: bool
 ) -> None:
-    """An error is asked again as any other; of the status five in a row are the answer."""
-    retries = Retry(1, status_forcelist=[500], raise_on_status=raises)
-    server.script(poll("/work"), *[Reply(500)] * 10, DONE)
+    retries = Retry(1, status_forcelist=[502], raise_on_status=raises)
+    server.script(poll("/work"), *[Reply(502)] * 20, DONE)
     with retrying(FAST.replace(clock=clock), retries) as session:
-        response = session.post(server.url)
-    assert response.status_code == (200 if raises else 500)
-    assert len(server.seen) == (12 if raises else 11)
+        assert session.post(server.url).text == "done"
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_P6_five_500_in_a_row_are_the_answer_below_it_too(
+    server: Server, clock: FakeClock, raises: bool
+) -> None:
+    retries = Retry(1, status_forcelist=[500], raise_on_status=raises)
+    server.script(poll("/work"), *[Reply(500)] * 10)
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        if raises:
+            with pytest.raises(OutageTooLong, match="status 500 came 5 times.* 500 x 5") as caught:
+                session.post(server.url)
+            assert isinstance(caught.value.__cause__, requests.exceptions.RetryError)
+            assert continuation_token(caught.value)
+        else:
+            assert session.post(server.url).status_code == 500
+    assert len(server.seen) == 11
 
 
 def test_P8_it_never_sleeps_past_the_deadline(server: Server, clock: FakeClock) -> None:

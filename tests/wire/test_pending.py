@@ -271,6 +271,26 @@ def test_what_a_predicate_may_not_say(server: Server, connect: Open, said: Any) 
         session.get(server.url)
 
 
+@pytest.mark.parametrize("said", [None, False, ""])
+def test_what_says_that_it_is_the_result(server: Server, connect: Open, said: Any) -> None:
+    """An address that is not there may be an empty one."""
+    server.script(DONE)
+    with connect(POLICY.replace(pending=lambda _: said)) as session:
+        assert session.get(server.url).content == b"done"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_what_cannot_be_decoded_is_streamed_as_it_came(
+    server: Server, connect: Open, coding: str
+) -> None:
+    server.script(not_yet("/w"), Reply(200, {"Content-Encoding": coding}, b"no such coding"))
+    pending = any_of(accepted, json_field("status", "running"))
+    with connect(POLICY.replace(pending=pending)) as session:
+        response = session.post(server.url, stream=True)
+        assert response.raw.read() == b"no such coding"
+        response.close()
+
+
 def test_an_address_that_cannot_be_read(server: Server, connect: Open) -> None:
     server.script(not_yet("/w"), not_yet())
     addresses = iter([True, "http://["])

@@ -141,7 +141,18 @@ def test_a_session_that_rewrites_addresses_resumes_at_the_right_one(server: Serv
     assert server.asked == ["POST /start", "GET /w"]
 
 
-@pytest.mark.parametrize("url", ["http://evil.test\\@host.test/", "http://a b/", "http://a\tb/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://evil.test\\@host.test/",
+        "http://a b/",
+        "http://a\tb/",
+        "http://%31%32%37.0.0.1/",
+        "http://[::1]x/",
+        "http://\uff11\uff12\uff17.0.0.1/",
+        "http://127.0.0.1:99999/",
+    ],
+)
 def test_an_address_that_is_read_in_two_ways_is_refused(server: Server, url: str) -> None:
     server.script(poll("/w"))
     with PollingSession(policy=FAST) as session:
