@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from ._call.turn import LOOK_AGAIN
+from ._call.turn import LOOK_AGAIN, check_timeout
 from ._clock import MACHINE, Clock, at_work, sleep_unless, stands_still
 from .exceptions import PollingTimeout
 from .poller import Poller
@@ -54,8 +54,9 @@ def as_completed(
         so keep them in a list. Its ``polls`` are those of all that are not done, its ``elapsed`` is
         that of the loop; ``url`` and token are each poller's own.
     :raises TypeError: ``max_workers`` or ``max_pending`` is no whole number.
-    :raises ValueError: it is less than 1.
+    :raises ValueError: it is less than 1, or ``timeout`` is no number.
     """
+    check_timeout(timeout)
     _check("max_workers", max_workers)
     if max_pending is not None:
         _check("max_pending", max_pending)

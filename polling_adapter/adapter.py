@@ -19,6 +19,7 @@ from ._call.above import (
     challenges,
     followed_by,
     forget,
+    goes_on_with,
     hand_to_hooks,
     hand_to_session,
 )
@@ -121,8 +122,7 @@ class PollingAdapterMixin(_Base):
             return super().send(request, **options)
         redirect = followed_by(request)
         answered = challenges(request) if redirect is None else []
-        goes_on = redirect or (answered[0] if answered else None)
-        before = None if goes_on is None else goes_on.handed
+        before = answered[0].handed if answered else goes_on_with(request)
         if before is None:
             call = Call(self.policy)
         else:
@@ -212,8 +212,8 @@ class _Chain:
         """
         call, sent = self._call, request
         self._follows = redirect is not None and redirect.request() is not request
+        call.wait(Next(request, call.job.due, call.job.response))
         if redirect is not None:
-            call.wait(Next(request, call.job.due, call.job.response))
             forget(redirect, request)
         response = self._asked(Next(request, None, None))
         self._is_first = False

@@ -20,9 +20,9 @@ from ._call.job import AsBefore, Job, Next
 from ._call.messages import unknown
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
-from ._call.turn import LOOK_AGAIN, Turn, without_frames
+from ._call.turn import LOOK_AGAIN, Turn, check_timeout, without_frames
 from ._clock import at_work, sleep_unless
-from ._rules.address import printable
+from ._rules.address import is_address, printable
 from ._rules.answer import KEY
 from ._rules.token import Token
 from .exceptions import PollingError, PollingTimeout, WorkFailed
@@ -218,7 +218,9 @@ class Poller:
             raise ValueError(f"nothing is left to resume: {outcome}")
         if isinstance(outcome, requests.Response) and outcome.ok and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
-        token = self._call.token(tuple(headers))
+        upcoming = self._call.job.upcoming
+        leads_on = outcome is not None or upcoming is None or is_address(upcoming.url)
+        token = self._call.token(tuple(headers)) if leads_on else None
         if token is None:
             raise ValueError(
                 f"nothing is left to resume: {printable(self.url)} named no http:// or https:// "
@@ -286,6 +288,7 @@ class Poller:
 
     def _wait(self, timeout: float | None) -> None:
         """Wait and poll until the job is done."""
+        check_timeout(timeout)
         woken = threading.Event()
 
         def wake(_: Poller) -> None:

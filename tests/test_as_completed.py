@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -233,6 +234,15 @@ def test_a_timeout_longer_than_any_wait(
 def test_a_number_of_workers_that_is_none(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="max_workers=.* is not accepted"):
         as_completed([], max_workers=wrong)
+
+
+def test_a_timeout_that_is_no_number(server: Server, session: PollingSession) -> None:
+    server.script(poll("/work"))
+    poller = session.begin("POST", server.url)
+    for wait in (poller.result, poller.exception, partial(as_completed, [], 8)):
+        with pytest.raises(ValueError, match="timeout=nan is not accepted"):
+            wait(float("nan"))
+    assert server.asked == ["POST /"]
 
 
 def test_a_fake_clock_makes_it_instant(server: Server, clock: FakeClock) -> None:

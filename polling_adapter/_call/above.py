@@ -120,6 +120,12 @@ def followed_by(request: requests.PreparedRequest) -> Redirect | None:
     return redirect
 
 
+def goes_on_with(request: requests.PreparedRequest) -> HandedOut | None:
+    """Where the call stood that ``request`` goes on with, whoever of ours has handed it out."""
+    redirect = followed_by(request)
+    return mark_of(request, HandedOut) if redirect is None else redirect.handed
+
+
 def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
     """``request`` has waited for ``redirect``, and is sent."""
     redirects = mark_of(request, Redirects)

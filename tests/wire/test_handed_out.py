@@ -16,7 +16,7 @@ import requests
 
 from polling_adapter import PollingPolicy, PollingSession, PollingTimeout, TooManyPolls
 
-from ..conftest import MixedSession, Open, both_ways
+from ..conftest import MixedSession, Open, both_ways, mounted_adapter, polling_session
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, again, poll
 
@@ -183,13 +183,16 @@ def test_P1_what_the_caller_changes_in_it_is_sent(
     assert clock.slept == [5]
 
 
-def test_P1_another_session_waits_too(server: Server, connect: Open, clock: FakeClock) -> None:
-    server.script(poll("/work", "5"), DONE)
+@ways
+@pytest.mark.parametrize("other", [polling_session, mounted_adapter])
+def test_P1_another_session_waits_too(
+    server: Server, connect: Open, clock: FakeClock, other: Open, of: Callable[[Any], Any]
+) -> None:
+    server.script(poll("/work", "5"), poll("/work/2", "3"), DONE)
     policy = FAST.replace(clock=clock)
     response = connect(policy).post(server.url, allow_redirects=False)
-    assert response.next is not None
-    assert connect(policy).send(response.next).text == "done"
-    assert clock.slept == [5]
+    assert other(policy).send(of(response.next)).text == "done"
+    assert clock.slept == [5, 3]
 
 
 def test_P1_twice_the_same_next_request(server: Server, connect: Open, clock: FakeClock) -> None:

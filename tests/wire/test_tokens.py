@@ -24,6 +24,7 @@ from polling_adapter import (
     continuation_token,
 )
 
+from ..conftest import Open
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll, serving
 from .ways import WAYS, Way
@@ -164,6 +165,46 @@ def test_an_address_that_is_read_in_two_ways_is_refused(server: Server, url: str
         forged = base64.urlsafe_b64encode(json.dumps(inside).encode()).decode()
         with pytest.raises(ValueError, match="url is no http"):
             session.resume(forged)
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 502])
+def test_P6_a_post_that_answers_a_poll_has_a_token_where_it_is_refused(
+    server: Server, connect: Open, status: int
+) -> None:
+    server.script(poll("/w", "0", 307), Reply(status), DONE)
+    response = connect(FAST).post(server.url, data=b"work")
+    with PollingSession(policy=FAST) as session:
+        token = continuation_token(response) or ""
+        assert session.resume(token, data=b"work").result().text == "done"
+    assert server.asked == ["POST /", "POST /w", "POST /w"]
+
+
+def test_P6_a_post_that_brought_the_result_is_not_sent_again_by_a_token(server: Server) -> None:
+    server.script(poll("/w", "0", 307), Reply(200))
+
+    def fails(response: requests.Response, **_: Any) -> None:
+        if response.ok and not response.is_redirect:
+            raise RuntimeError
+
+    with PollingSession(policy=FAST) as session, pytest.raises(RuntimeError) as caught:
+        session.post(server.url, data=b"work", hooks={"response": fails})
+    assert continuation_token(caught.value) is None
+
+
+def test_P10_a_location_that_nothing_can_be_sent_to_ends_a_job_by_tokens_too(
+    server: Server,
+) -> None:
+    server.script(poll("/w"), poll("http://127.0.0.1:99999/"), poll("http://127.0.0.1:99999/"))
+    with PollingSession(policy=FAST) as session:
+        token = session.begin("POST", server.url).continuation_token()
+        poller = session.resume(token)
+        assert not poller.poll()
+        with pytest.raises(ValueError, match="named no http"):
+            poller.continuation_token()
+        with pytest.raises(requests.exceptions.InvalidURL) as caught:
+            poller.result()
+        again = session.resume(continuation_token(caught.value) or "")
+        assert again.url == f"{server.url}/w"
 
 
 @pytest.mark.parametrize("params", [{"a": 1}, {"session": None}, None])
