@@ -159,7 +159,7 @@ def _send_in(
     call: Call, send: _Send, request: requests.PreparedRequest, options: dict[str, Any]
 ) -> requests.Response:
     """``send`` a request, no longer than ``call`` lasts."""
-    if call.exchange.is_shown_below and call.job.due is not None:
+    if call.exchange.is_shown_below:
         upcoming = call.upcoming()
         if upcoming is not None and same(request.url, upcoming.url):
             # a session that a hook has called follows what we have seen
@@ -236,6 +236,8 @@ class _Chain:
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
         elif response.status_code in _CHALLENGES and has_hooks(request):
+            if response is not self._brought:
+                response.request = sent  # not what before_poll has made of it, which is nobody's
             hand_to_hooks(response, sent, call, self._hooks)
         if self._are_hooks_done:
             done(self._hooks, response)
@@ -259,7 +261,7 @@ class _Chain:
         self._are_hooks_done = False
         if has_hooks(request):
             call.exchange.judge(response)
-            if call.exchange.again is None and self._is_ours_to_show(response, request):
+            if self._is_ours_to_show(response, request):
                 return self._shown(response, request)
         return response
 
@@ -269,7 +271,7 @@ class _Chain:
         """Whether nobody above shows ``response`` to the hooks: a poll that is followed here, or in
         a hook a challenge to one."""
         if response.status_code in _CHALLENGES:
-            return bool(self._challenges) and not self._is_first
+            return not self._is_first
         before, upcoming = self._repetition, self._next_poll(response, request)
         self._repetition = before  # the same answer is looked at again, when hooks have seen it
         return upcoming is not None

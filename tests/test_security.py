@@ -26,8 +26,10 @@ from polling_adapter import (
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
+    WorkFailed,
 )
 from polling_adapter._call.read_ahead import BODY_LIMIT
+from polling_adapter.pending import json_field
 
 from .conftest import Open, mixed_in, polling_session
 from .fake_clock import FakeClock
@@ -411,3 +413,24 @@ def test_a_hook_shows_no_secret(server: Server, connect: Open) -> None:
     with pytest.raises(requests.HTTPError) as caught:
         connect(FAST).get(server.url, hooks={"response": hook})
     assert str(caught.value).endswith(f"for url: {server.url}/w?...")
+
+
+def test_a_password_is_not_in_the_address_of_a_work_that_failed(server: Server) -> None:
+    server.script(Reply(200, {"Content-Type": "application/json"}, b'{"state": "failed"}'))
+    pending = json_field("state", until="done", failed=["failed"])
+    session = polling_session(FAST.replace(pending=pending))
+    with session, pytest.raises(WorkFailed) as caught:
+        session.get(server.url.replace("//", "//user:secret@"))
+    assert caught.value.url == f"{server.url}/"
+
+
+def test_a_session_keeps_its_proxys_credential_from_another_origin_by_a_token(
+    server: Server, elsewhere: Server
+) -> None:
+    server.script(poll(elsewhere.url))
+    elsewhere.script(DONE)
+    with PollingSession(policy=FAST) as session:
+        token = session.begin("POST", server.url).continuation_token()
+        session.headers["Proxy-Authorization"] = "Basic c2VjcmV0"
+        session.resume(token, headers={"proxy-authorization": "secret"}).result()
+    assert "Proxy-Authorization" not in elsewhere.seen[0].headers

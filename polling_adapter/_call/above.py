@@ -183,6 +183,5 @@ def hand_to_hooks(
 
 
 def challenges(request: requests.PreparedRequest) -> list[Challenged]:
-    """Those that ``request`` answers, as a copy of what was challenged; the latest first."""
-    marks = marks_of(request, Challenged)
-    return [m for m in marks if m.is_mine and not m.is_over and m.request() is not request]
+    """Those that ``request`` answers, by itself or as a copy; the latest first."""
+    return [one for one in marks_of(request, Challenged) if one.is_mine and not one.is_over]

@@ -12,8 +12,8 @@ from .read_ahead import kept, looked_at
 logger = logging.getLogger("polling_adapter")
 
 
-#: What may be wrong with the body of a redirect that requests follows
-NOT_MINDED = (
+# What may be wrong with the body of a redirect that requests follows
+_NOT_MINDED = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
     RuntimeError,
@@ -62,7 +62,7 @@ def read_or_drop(response: requests.Response) -> None:
     does not matter."""
     try:
         _ = response.content
-    except NOT_MINDED:
+    except _NOT_MINDED:
         drop(response)
 
 
@@ -72,10 +72,3 @@ def drop(response: requests.Response) -> None:
         response.raw.close()
     response._content, response._content_consumed = b"", True
     response.close()
-
-
-def let_go(response: requests.Response) -> None:
-    """Close the connection of a response of which nothing more comes; else whoever holds the
-    response last closes it."""
-    if getattr(response.raw, "closed", False):
-        response.close()

@@ -26,7 +26,7 @@ from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
 from .failures import is_timeout, what_failed
-from .hooks import Hook, OwnedHooks, hooks_of, owned, owner_of
+from .hooks import Hook, OwnedHooks, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .messages import ERRORS, note, resume_by, without_token
@@ -180,11 +180,7 @@ class Call:
         what is sent again, follows from it, or goes elsewhere."""
         if origin(request.url) != origin(self.origin):
             return request
-        copy = request.copy()
-        if self._hooks is not None:  # below a session of others it is nobody's, and so its hooks
-            copy = self._owned_copy(copy)
-        else:
-            copy.hooks = {**copy.hooks, "response": hooks_of(copy)}
+        copy = self._owned_copy(request.copy())
         changed = before_poll(copy)
         if changed is None:
             return copy
@@ -192,8 +188,7 @@ class Call:
             raise TypeError(
                 f"before_poll returned {changed!r}: it may return a PreparedRequest, or None"
             )
-        is_owned = self._hooks is None or owner_of(changed) is self
-        return changed if is_owned else self._owned_copy(changed)
+        return changed if owner_of(changed) is self else self._owned_copy(changed)
 
     def _owned_copy(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         before = self._ready

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 _ATTRIBUTES = re.compile(r";\s*(path|domain|max-age)\s*=\s*([^;]*)", re.IGNORECASE)
+_NO_PATH = re.compile(r";\s*path\s*=\s*(?=;|$)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(;\s*max-age\s*=\s*)(\d+)", re.IGNORECASE)
 
 
@@ -38,7 +39,7 @@ class Cookies:
             path = found.get("path")
             if not path:
                 path = _default_path(url)
-                line = f"{line}; Path={path}"
+                line = f"{_NO_PATH.sub('', line)}; Path={path}"
             key = line.partition("=")[0].strip(), found.get("domain", "").lower(), path
             self._lines.pop(key, None)
             self._lines[key] = line, now

@@ -14,7 +14,7 @@ from urllib3.exceptions import LocationValueError
 from .._rules.address import printable, same
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
-from .body import drop, is_lost, let_go, read_or_drop
+from .body import drop, is_lost, read_or_drop
 from .call import Call
 from .failures import FAILURES, is_timeout
 from .hooks import Hook, has_hooks, owner_of
@@ -172,9 +172,6 @@ class Exchange:
             raise
         except Exception:
             drop(response)
-            raise
-        except BaseException:  # a poller goes on with it
-            let_go(response)
             raise
 
     def _judge_anew(self, response: requests.Response) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import requests
 
 from .._rules.address import origin
-from .body import NOT_MINDED
+from .body import read_or_drop
 from .call import Call
 from .exchange import attempt, until_answered
 from .hooks import owner_of
@@ -131,7 +130,7 @@ class Following:
         is_ready = upcoming is not None and owner_of(upcoming) is call and not changed
         if not is_ready and not leads_on(session, call, redirect):
             return None
-        if call.passes_by and not response._content_consumed:
+        if call.passes_by:
             call.release(response)  # within bounds, before requests reads all of it
         if counts:
             self._check_redirects(call, response)
@@ -162,7 +161,8 @@ class Following:
         redirect = redirect_of(response)
         if not leads_on(self._session, call, redirect):
             return iter(())
-        if self._repeats and repeats(self._repetition, redirect, request, self._session.cookies):
+        cookies, may_repeat = self._session.cookies, self._repeats and call.goes_on
+        if may_repeat and repeats(self._repetition, redirect, request, cookies):
             return iter((request,))
         try:
             upcoming = next(stock(redirect))
@@ -204,8 +204,7 @@ class Following:
         if call.job.progress.redirects < most:
             return
         response.history = self._before(response)
-        with contextlib.suppress(*NOT_MINDED):
-            _ = response.content
+        read_or_drop(response)
         raise requests.TooManyRedirects(f"Exceeded {most} redirects.", response=response)
 
 

@@ -134,14 +134,11 @@ def _pending(
     view, said = View(response, out_of_time), None
     try:
         said = policy.pending(view)  # type: ignore[misc]
-    except requests.RequestException as error:
-        if error.response is view:
-            error.response = response
+    except Exception as error:
+        if getattr(error, "response", None) is view:
+            error.response = response  # type: ignore[attr-defined]
         if isinstance(error, WorkFailed):
             vars(response)["_meaning"] = _PLAIN
-        if not (view.is_opaque or view.is_cut):
-            raise
-    except Exception:
         if not (view.is_opaque or view.is_cut):
             raise
     if view.is_cut:

@@ -46,11 +46,7 @@ def as_redirected(
         kwargs["auth"] = _no_credentials
         kwargs.pop("cookies", None)
         given = {k: v for k, v in given.items() if k.title() not in _CREDENTIALS}
-    for name, value in given.items():
-        for other in [known for known in headers if known.lower() == name.lower()]:
-            del headers[other]
-        headers[name] = value
-    return {**kwargs, "headers": headers}
+    return {**kwargs, "headers": {**headers, **given}}  # requests merges them without case
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

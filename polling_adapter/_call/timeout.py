@@ -45,6 +45,8 @@ def leave_to_caller(response: requests.Response, timeout: Any) -> None:
     the body of ``response``."""
     sock = _socket(response)
     if isinstance(timeout, Timeout):
+        timeout = timeout.clone()
+        timeout.start_connect()  # it says nothing of a total that has not begun
         timeout = timeout.read_timeout
     elif isinstance(timeout, tuple):
         timeout = timeout[-1]

@@ -311,3 +311,11 @@ def test_P7_one_that_is_set_and_deleted_at_once(server: Server, connect: Open) -
     session.get(server.url)
     assert sent(server) == [None, "a=new"]
     assert cookies(session) == [("a", "new", "/")]
+
+
+def test_P7_a_path_that_is_empty_is_that_of_the_address(server: Server, connect: Open) -> None:
+    """RFC 6265 section 5.2.4."""
+    server.script(poll("/w/y"), sets("a=1; Path=; Secure=no", poll("/w/y/z")), DONE)
+    session = connect(FAST)
+    session.get(server.url)
+    assert cookies(session) == [("a", "1", "/w")]

@@ -426,3 +426,35 @@ def test_P3_by_hand_ordinary_redirects_are_those_of_requests(
                 ]
             )
     assert found[0] == found[1]
+
+
+def test_P1_what_polling_False_leaves_is_another_call(server: Server, clock: FakeClock) -> None:
+    server.script(poll("/w", "3"), poll("/w", "3"), DONE)
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        response = session.get(f"{server.url}/w", polling=False, allow_redirects=False)
+        assert session.send(response.request).text == "done"  # type: ignore[arg-type]
+    assert clock.slept == [3]
+
+
+def test_another_policy_for_what_is_followed_by_hand(server: Server, clock: FakeClock) -> None:
+    server.script(*[poll("/w", "3")] * 3, DONE)
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        response = session.get(server.url, allow_redirects=False)
+        with pytest.raises(TooManyPolls):
+            session.send(response.next, polling=session.policy.replace(max_polls=1))  # type: ignore[arg-type]
+
+
+def test_before_poll_gives_nothing_to_where_a_redirect_is_followed_by_hand(
+    server: Server, elsewhere: Server, clock: FakeClock
+) -> None:
+    def made_ready(request: requests.PreparedRequest) -> None:
+        request.headers["X-Secret"] = "credential"
+
+    server.script(poll(f"{elsewhere.url}/w", "3"))
+    elsewhere.script(poll("/w", "3"), poll("/w", "3"), DONE)
+    with PollingSession(policy=FAST.replace(clock=clock, before_poll=made_ready)) as session:
+        first = session.get(server.url, allow_redirects=False)
+        second = session.send(first.next, allow_redirects=False)  # type: ignore[arg-type]
+        (*_, last) = session.resolve_redirects(second, second.request)  # type: ignore[arg-type]
+    assert last.text == "done"
+    assert [seen.headers.get("X-Secret") for seen in elsewhere.seen] == [None] * 3

@@ -19,6 +19,7 @@ from polling_adapter import (
     PollingMixin,
     PollingPolicy,
     PollingSession,
+    TooManyPolls,
     continuation_token,
 )
 from polling_adapter.pending import accepted
@@ -306,6 +307,70 @@ def test_P9_a_copy_of_a_challenged_request_is_a_call_of_its_own(
     assert response.request is not None
     assert session.send(response.request.copy()).text == "done"
     assert seeing.statuses == [status, 303, 303, 200]
+
+
+@pytest.mark.parametrize("is_copied", [True, False], ids=["by a copy", "by itself"])
+@pytest.mark.parametrize("is_made_ready", [True, False], ids=["made ready", ""])
+def test_P1_a_challenge_to_each_poll(
+    server: Server, connect: Open, clock: FakeClock, is_copied: bool, is_made_ready: bool
+) -> None:
+    """Each goes on with the job, whose polls are counted, and have what before_poll gives them."""
+    left = iter(range(5))
+    known: list[str] = []
+
+    def answer(seen: Seen) -> Reply:
+        credential = seen.headers.get("Authorization")
+        if credential is None or credential in known:
+            return Reply(401)
+        known.append(credential)
+        return DONE if next(left, None) is None else poll("/w", "5")
+
+    def hook(response: requests.Response, **kwargs: Any) -> requests.Response | None:
+        if response.status_code != 401 or response.request is None:
+            return None
+        request = response.request.copy() if is_copied else response.request
+        request.headers["Authorization"] = str(len(known))
+        return response.connection.send(request, **kwargs)  # type: ignore[attr-defined, no-any-return]
+
+    def made_ready(request: requests.PreparedRequest) -> None:
+        request.headers["X-Ready"] = "yes"
+
+    server.answer = answer
+    policy = FAST.replace(clock=clock, before_poll=made_ready if is_made_ready else None)
+    hooks = {"response": hook}
+    assert connect(policy).post(server.url, hooks=hooks).text == "done"
+    assert clock.slept == [5] * 5
+    ready = [seen.headers.get("X-Ready") for seen in server.seen if seen.method == "GET"]
+    assert {*ready} == {"yes" if is_made_ready else None}
+    known.clear()
+    left = iter(range(5))
+    with pytest.raises(TooManyPolls):
+        connect(policy.replace(max_polls=2)).post(server.url, hooks=hooks)
+
+
+def test_P1_a_session_that_answers_a_challenge_to_a_poll_waits_for_the_next(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    left = iter(range(2))
+
+    def answer(seen: Seen) -> Reply:
+        if seen.headers.get("X-For") != seen.path:
+            return Reply(401)
+        if seen.path == "/start":
+            return Reply(202, {"Location": "/w", "Retry-After": "1"})
+        return DONE if next(left, None) is None else poll("/w", "5")
+
+    def hook(response: requests.Response, **_: Any) -> requests.Response | None:
+        if response.status_code != 401 or response.request is None:
+            return None
+        request = response.request.copy()
+        request.headers["X-For"] = (request.url or "").removeprefix(server.url)
+        return session.send(request)
+
+    server.answer = answer
+    session = connect(FAST.replace(clock=clock, pending=accepted))
+    assert session.post(f"{server.url}/start", hooks={"response": hook}).text == "done"
+    assert clock.slept == [1, 5, 5]
 
 
 # what hooks do besides

@@ -284,3 +284,15 @@ def test_P3_the_body_of_one_too_many_is_whole_for_a_poller_too(server: Server) -
             session.begin("GET", server.url).result()
     assert caught.value.response is not None
     assert len(caught.value.response.content) == 300_000
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_P3_P9_a_redirect_to_itself_keeps_one_connection(
+    server: Server, connect: Open, stream: bool
+) -> None:
+    server.script(*[Reply(302, {"Location": "/"}, b"moved")] * 4, Reply(200))
+    session = connect(PollingPolicy())
+    response = session.get(f"{server.url}/", stream=stream)
+    assert response.status_code == 200
+    assert [one.content for one in response.history] == [b"moved"] * 4
+    assert server.connections == 1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.util import Timeout
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, PollingTimeout
 
@@ -250,3 +251,12 @@ def test_a_redirect_that_the_caller_keeps_is_followed_whenever_it_likes(
     response = session.post(server.url, allow_redirects=False)
     clock.now += 7200
     assert session.send(response.next).text == "done"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timeout", [Timeout(total=5), Timeout(total=5, read=3), (3, 4)], ids=str)
+def test_P8_what_is_streamed_has_the_timeout_that_was_given(
+    server: Server, connect: Open, timeout: Any
+) -> None:
+    server.script(poll("/w", "0"), DONE)
+    session = connect(FAST.replace(total_timeout=60))
+    assert session.post(server.url, stream=True, timeout=timeout).content == b"done"
