@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -25,9 +26,9 @@ from polling_adapter import (
     Wait,
     continuation_token,
 )
-from polling_adapter.pending import json_field
+from polling_adapter.pending import Result, accepted, json_field
 
-from ..conftest import MixedSession, Open, mixed_in, polling_session
+from ..conftest import MixedSession, Open, mixed_in, mounted_adapter, polling_session
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Seen, Server, again, poll
 from .in_time import ctrl_c, on_main
@@ -718,3 +719,74 @@ def test_nothing_of_ours_is_raised_through_what_stands_between(
         session.mount("http://", WatchedAdapter())
         assert session.begin("POST", server.url).result().text == "done"
     assert raised == []
+
+
+class Interrupting(FakeClock):
+    """A clock that is interrupted where a function of ours asks it for the ``number``-th time."""
+
+    def __init__(self, asked: str, by: str, number: int) -> None:
+        super().__init__()
+        self.asked, self.by, self.left = asked, by, number
+
+    def _look(self, asked: str) -> None:
+        if asked == self.asked and sys._getframe(2).f_code.co_name == self.by:
+            self.left -= 1
+            if self.left == 0:
+                raise CtrlC
+
+    def monotonic(self) -> float:
+        self._look("monotonic")
+        return super().monotonic()
+
+    def time(self) -> float:
+        self._look("time")
+        return super().time()
+
+
+def test_P6_a_result_that_is_given_once_is_kept(server: Server) -> None:
+    """What it means was known when something interrupted."""
+    server.script(Reply(202, {"Location": "/w", "Retry-After": "0"}), DONE, Reply(404))
+    clock = Interrupting("time", "verdict", 2)
+    with PollingSession(policy=FAST.replace(clock=clock, pending=accepted)) as session:
+        poller = session.begin("POST", server.url)
+        with pytest.raises(CtrlC):
+            poller.poll()
+        assert poller.result().text == "done"
+    assert server.asked == ["POST /", "GET /w"]
+
+
+@pytest.mark.parametrize(
+    ("pending", "replies", "number"),
+    [
+        (accepted, [Reply(202, {"Location": "/w", "Retry-After": "1"})], 2),
+        (lambda _: Result("/w"), [Reply(200), Reply(202, {"Location": "/other"})], 4),
+    ],
+    ids=["the address", "the result"],
+)
+def test_P6_what_has_just_arrived_below_a_session_of_others(
+    server: Server, pending: Any, replies: list[Reply], number: int
+) -> None:
+    server.script(*replies)
+    clock = Interrupting("monotonic", "_sent", number)
+    session = mounted_adapter(FAST.replace(clock=clock, pending=pending))
+    with session, pytest.raises(CtrlC) as caught:
+        session.post(server.url)
+    with PollingSession(policy=FAST.replace(pending=pending)) as other:
+        assert other.resume(continuation_token(caught.value) or "").url == f"{server.url}/w"
+
+
+def test_P6_a_hook_that_answers_a_challenge_and_is_interrupted(server: Server) -> None:
+    """The work is begun by what it has sent."""
+    server.script(Reply(401), Reply(202, {"Location": "/w", "Retry-After": "1"}))
+
+    def hook(response: requests.Response, **kwargs: Any) -> None:
+        if response.status_code == 401 and response.request is not None:
+            _ = response.content
+            response.connection.send(response.request.copy(), **kwargs)  # type: ignore[attr-defined]
+            raise CtrlC
+
+    policy = FAST.replace(pending=accepted)
+    with polling_session(policy) as session, pytest.raises(CtrlC) as caught:
+        session.post(server.url, hooks={"response": hook})
+    with PollingSession(policy=policy) as other:
+        assert other.resume(continuation_token(caught.value) or "").url == f"{server.url}/w"
