@@ -64,16 +64,17 @@ def test_what_leads_elsewhere_is_not_remembered() -> None:
     assert repetition(response(), request(method="POST"), request()) is None
 
 
-def test_whether_a_class_has_a_say_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "decision",
+    ["get_redirect_target", "rebuild_auth", "rebuild_method", "rebuild_proxies"],
+)
+def test_whether_a_class_has_a_say_of_its_own(decision: str) -> None:
     class Plain(PollingMixin, requests.Session):
         pass
 
-    class Signing(PollingSession):
-        def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
-            pass
-
+    own = type("Own", (PollingSession,), {decision: lambda *_: None})
     assert decide_alike(Plain(), PollingSession)
-    assert not decide_alike(Signing(), PollingSession)
+    assert not decide_alike(own(), PollingSession)
 
 
 def redirect(request: requests.PreparedRequest, **headers: str) -> requests.Response:
