@@ -203,7 +203,7 @@ class Exchange:
                 self.fail(error)
                 return
             late = self._late(error)
-            if late is not None:
+            if late is not None or self._is_half(error):
                 self._give_up_half(late)
             elif self._stands is not None and self._is_ours(error) and self._is_cut(error):
                 # What a hook was sending is cut, and the answer that it has seen is there.
@@ -226,7 +226,12 @@ class Exchange:
         judged = None if self.is_followed else self._judged
         return judged if judged is not None and judged.leads_on else None
 
-    def _give_up_half(self, late: GiveUp) -> None:
+    def _is_half(self, error: requests.RequestException) -> bool:
+        """Whether ``error`` has cut the body of an answer that leads nowhere else."""
+        answer = None if self.is_followed or self._stands is not None else self.answer
+        return answer is not None and isinstance(error, FAILURES) and is_lost(answer)
+
+    def _give_up_half(self, late: GiveUp | None) -> None:
         """Half an answer says no more than none: what was to begin the work may have done so."""
         call, self._given_up = self._call, late
         call.job = call.job._replace(upcoming=call.sent, unanswered=not call.survives)

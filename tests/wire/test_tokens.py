@@ -6,6 +6,7 @@ import base64
 import json
 import time
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -189,6 +190,27 @@ def test_P6_a_post_that_brought_the_result_is_not_sent_again_by_a_token(server: 
     with PollingSession(policy=FAST) as session, pytest.raises(RuntimeError) as caught:
         session.post(server.url, data=b"work", hooks={"response": fails})
     assert continuation_token(caught.value) is None
+
+
+@pytest.mark.parametrize("way", ["session", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_P6_a_start_that_got_half_an_answer_is_as_one_that_got_none(
+    server: Server, way: str, method: str
+) -> None:
+    """A token sends it again where that begins nothing twice."""
+
+    def half() -> Iterator[bytes]:
+        yield b"do"
+        raise ConnectionAbortedError
+
+    server.script(Reply(200, {}, half), DONE)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError) as caught:
+        WAYS[way](FAST, method, server.url)
+    token = continuation_token(caught.value)
+    assert (token is not None) == (method == "PUT")
+    if token is not None:
+        with PollingSession(policy=FAST) as session:
+            assert session.resume(token).result().text == "done"
 
 
 def test_P10_a_location_that_nothing_can_be_sent_to_ends_a_job_by_tokens_too(
