@@ -11,6 +11,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import EmptyPoolError
 
 from ._call.above import (
@@ -19,7 +20,6 @@ from ._call.above import (
     challenges,
     followed_by,
     forget,
-    goes_on_with,
     hand_to_hooks,
     hand_to_session,
 )
@@ -27,7 +27,8 @@ from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
-from ._call.hooks import done, has_hooks, owned, owner_of
+from ._call.handed_out import HandedOut
+from ._call.hooks import done, has_hooks, mark_of, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
 from ._call.next_request import (
@@ -122,7 +123,10 @@ class PollingAdapterMixin(_Base):
             return super().send(request, **options)
         redirect = followed_by(request)
         answered = challenges(request) if redirect is None else []
-        before = answered[0].handed if answered else goes_on_with(request)
+        if redirect is not None:
+            before: HandedOut | None = redirect.handed
+        else:
+            before = answered[0].handed if answered else mark_of(request, HandedOut)
         if before is None:
             call = Call(self.policy)
         else:
@@ -223,19 +227,20 @@ class _Chain:
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        if sent is not request and (self._follows or response.is_redirect):
+        is_challenge = response.status_code in _CHALLENGES and has_hooks(request)
+        if sent is not request and (self._follows or response.is_redirect or is_challenge):
             # What requests does next is of the request that was answered: what its URL means for
             # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
             # own request stays as it is, to be sent again: it is followed where it is pending.
             _become(request, sent)
             for challenge in self._challenges if response.is_redirect else ():
-                _become(challenge.request() or request, sent)  # what a session follows with
+                _become(challenge.request() or request, sent, is_copied=True)
             sent = request
             if response is not self._brought:
                 response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
-        elif response.status_code in _CHALLENGES and has_hooks(request):
+        elif is_challenge:
             if response is not self._brought:
                 response.request = sent  # not what before_poll has made of it, which is nobody's
             hand_to_hooks(response, sent, call, self._hooks)
@@ -344,6 +349,17 @@ class _Chain:
         hand_to_session(response, request, url, call)
 
 
-def _become(request: requests.PreparedRequest, other: requests.PreparedRequest) -> None:
-    for name in ("method", "url", "headers", "body", "_cookies", "_body_position"):
+def _become(
+    request: requests.PreparedRequest, other: requests.PreparedRequest, is_copied: bool = False
+) -> None:
+    """``request`` is ``other`` from here on.
+
+    :param is_copied: that comes of a copy, whose credentials are its own.
+    """
+    headers = other.headers
+    if is_copied:
+        kept = {k: v for k, v in request.headers.items() if k in headers}
+        headers = CaseInsensitiveDict(kept)
+    for name in ("method", "url", "body", "_cookies", "_body_position"):
         setattr(request, name, getattr(other, name))
+    request.headers = headers

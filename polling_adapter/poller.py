@@ -219,7 +219,8 @@ class Poller:
         if isinstance(outcome, requests.Response) and outcome.ok and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
         upcoming = self._call.job.upcoming
-        leads_on = outcome is not None or upcoming is None or is_address(upcoming.url)
+        is_over = outcome is not None or self._cancelled
+        leads_on = is_over or upcoming is None or is_address(upcoming.url)
         token = self._call.token(tuple(headers)) if leads_on else None
         if token is None:
             raise ValueError(
@@ -401,8 +402,7 @@ class Poller:
                 send = partial(stock, self._session, upcoming.method, upcoming.given, **kwargs)
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
-        is_packed = isinstance(upcoming, Parcel)
-        request = upcoming.request(self._session.cookies) if is_packed else upcoming
+        request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
         sent: requests.Response | Next = call.following.attempt(call, call.owns(request))
         return sent
 

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
-from ._call.above import goes_on_with
+from ._call.above import handed_to
 from ._call.call import Call
 from ._call.choice import carrying, checked, chosen, take_choice
 from ._call.exchange import until_answered
@@ -228,7 +228,7 @@ class PollingMixin(_Base):
         """The call that ``request`` begins, or goes on with."""
         if isinstance(choice, Call):  # a request of a job, sent again by hand
             choice = choice.policy
-        return self._call_after(goes_on_with(request), choice, request, follows)
+        return self._call_after(handed_to(request), choice, request, follows)
 
     def _call_after(
         self,

@@ -105,21 +105,6 @@ def test_P7_a_job_that_waits_is_prepared_anew_only_where_that_may_change_it(
     assert cookies == [None] * 6 + ["known=meanwhile"] * 3
 
 
-def test_P7_cookies_go_in_the_order_in_which_they_came(
-    server: Server, session: PollingSession
-) -> None:
-    sets = {"Location": "/work", "Retry-After": "1", "Set-Cookie": "new=1; Path=/"}
-    for begin in (session.request, session.begin):
-        server.seen.clear()
-        session.cookies.clear()
-        session.cookies.set("known", "1")
-        server.script(poll("/work"), Reply(303, sets), poll("/work"), DONE)
-        asked = begin("POST", server.url)
-        assert (asked.result() if isinstance(asked, Poller) else asked).text == "done"
-        cookies = [seen.headers.get("Cookie") for seen in server.seen]
-        assert cookies == ["known=1"] * 2 + ["known=1; new=1"] * 2
-
-
 @pytest.mark.parametrize("status", [200, 204, 404, 429, 500, 503])
 def test_an_answer_that_is_no_redirect_is_the_result(
     server: Server, session: PollingSession, status: int

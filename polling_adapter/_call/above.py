@@ -120,10 +120,12 @@ def followed_by(request: requests.PreparedRequest) -> Redirect | None:
     return redirect
 
 
-def goes_on_with(request: requests.PreparedRequest) -> HandedOut | None:
-    """Where the call stood that ``request`` goes on with, whoever of ours has handed it out."""
+def handed_to(request: requests.PreparedRequest) -> HandedOut | None:
+    """What ``request`` follows by hand, whoever of ours has handed it out."""
     redirect = followed_by(request)
-    return mark_of(request, HandedOut) if redirect is None else redirect.handed
+    if redirect is not None and same(request.url, redirect.url):
+        return redirect.handed
+    return mark_of(request, HandedOut)
 
 
 def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:

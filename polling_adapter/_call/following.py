@@ -135,6 +135,10 @@ class Following:
         if counts:
             self._check_redirects(call, response)
         if not is_ready:
+            if (
+                changed
+            ):  # else what is looked at again, and led to itself, is taken for a repetition
+                self._repetition = None
             options = self._options()
             upcoming = next(
                 session.resolve_redirects(redirect, request, yield_requests=True, **options)

@@ -139,11 +139,13 @@ def _pending(
             error.response = response  # type: ignore[attr-defined]
         if isinstance(error, WorkFailed):
             vars(response)["_meaning"] = _PLAIN
-        if not (view.is_opaque or view.is_cut):
+        if not (view.is_long or view.is_garbled or view.is_cut):
             raise
     if view.is_cut:
         return None
-    if view.is_opaque or said is None or said is False or (isinstance(said, str) and not said):
+    if view.is_garbled:  # it is no status, but may have named an address
+        return Meaning(address(response))
+    if view.is_long or said is None or said is False or (isinstance(said, str) and not said):
         return _PLAIN
     if said is True:
         return Meaning(address(response) or _as_location(response.url))

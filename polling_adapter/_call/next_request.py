@@ -124,10 +124,13 @@ def repeats(
 
 
 def _leads_by(response: requests.Response, request: requests.PreparedRequest) -> int:
-    return hash((response.status_code, request.url, response.headers["Location"]))
+    return hash((response.status_code, request.url, response.headers.get("Location")))
 
 
 def decide_alike(session: requests.Session, kind: type[requests.Session]) -> bool:
-    """Whether no class of ``session`` has a say in the next request that ``kind`` has not."""
-    other = type(session)
-    return all(getattr(other, name) is getattr(kind, name) for name in _DECISIONS)
+    """Whether neither ``session`` nor a class of it has a say in the next request that ``kind`` has
+    not."""
+    other, own = type(session), vars(session)
+    return all(
+        name not in own and getattr(other, name) is getattr(kind, name) for name in _DECISIONS
+    )

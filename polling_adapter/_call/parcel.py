@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 import requests
-from requests.cookies import RequestsCookieJar, merge_cookies
+from requests.cookies import RequestsCookieJar
 from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 
@@ -94,17 +94,13 @@ class Parcel:
         names, values = self._headers[::2], self._headers[1::2]
         return CaseInsensitiveDict(zip(names, values, strict=True))
 
-    def request(self, known: Any) -> requests.PreparedRequest:
-        """The request, as it was.
-
-        :param known: the session's cookies, which come first in what follows from it, too.
-        """
+    def request(self) -> requests.PreparedRequest:
+        """The request, as it was."""
         request = requests.PreparedRequest()
         request.method = self.method
         request.url = self.url
         request.headers = self.headers
-        given = self._cookies
-        request._cookies = merge_cookies(RequestsCookieJar(), known) if given is None else given
+        request._cookies = RequestsCookieJar() if self._cookies is None else self._cookies
         request.body = self.body
         request._body_position = self._body_position
         request.hooks = {"response": self._hooks or []}

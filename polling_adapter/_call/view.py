@@ -17,7 +17,8 @@ class View(requests.Response):
     :param out_of_time: whether there is none.
     """
 
-    is_opaque = False  # its body is longer than that, or cannot be decoded: it is no status
+    is_long = False  # its body is longer than that
+    is_garbled = False  # its body cannot be decoded
     is_cut = False  # its body cannot be read to its end
 
     def __init__(self, response: requests.Response, out_of_time: Callable[[], bool]) -> None:
@@ -34,8 +35,11 @@ class View(requests.Response):
         if self._content is False:
             try:
                 self._content = _peeked(self._response, self._out_of_time)
-            except (OverflowError, DecodeError):
-                self.is_opaque = True
+            except OverflowError:
+                self.is_long = True
+                raise
+            except DecodeError:
+                self.is_garbled = True
                 raise
             except Exception:
                 self.is_cut = True

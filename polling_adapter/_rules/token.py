@@ -185,8 +185,8 @@ def _is_seconds(value: object) -> bool:
 
 
 def _is_address(value: object) -> bool:
-    # what requests prepares is ASCII; of what is not, two parsers make different hosts
-    return isinstance(value, str) and value.isascii() and is_address(value)
+    # requests prepares hosts in ASCII; of what is not, two parsers make different ones
+    return is_address(value) and urlsplit(str(value)).netloc.isascii()
 
 
 _CHECKS: dict[str, tuple[Any, str]] = {

@@ -17,6 +17,9 @@ from polling_adapter._call.next_request import (
     stays_here,
 )
 
+from ..conftest import MixedSession
+from ..server import DONE, Reply, Server
+
 URL = "http://example.org/work"
 
 
@@ -75,6 +78,19 @@ def test_whether_a_class_has_a_say_of_its_own(decision: str) -> None:
     own = type("Own", (PollingSession,), {decision: lambda *_: None})
     assert decide_alike(Plain(), PollingSession)
     assert not decide_alike(own(), PollingSession)
+    session = PollingSession()
+    setattr(session, decision, lambda *_: None)
+    assert not decide_alike(session, PollingSession)
+
+
+def test_a_target_that_is_named_elsewhere(server: Server) -> None:
+    class Elsewhere(MixedSession):
+        def get_redirect_target(self, resp: requests.Response) -> str | None:
+            return resp.headers.get("X-Location")
+
+    server.script(*[Reply(303, {"X-Location": "/"})] * 3, DONE)
+    with Elsewhere() as session:
+        assert session.get(f"{server.url}/").text == "done"
 
 
 def redirect(request: requests.PreparedRequest, **headers: str) -> requests.Response:

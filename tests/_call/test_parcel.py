@@ -23,7 +23,7 @@ from polling_adapter._call.parcel import Parcel, Unprepared
 )
 def test_what_is_packed(kwargs: dict[str, Any]) -> None:
     request = requests.Request("PUT", "http://example.org/work?a=b#c", **kwargs).prepare()
-    unpacked = Parcel(request, {}).request({})
+    unpacked = Parcel(request, {}).request()
     for name in ("method", "url", "headers", "body", "hooks", "_body_position"):
         assert getattr(unpacked, name) == getattr(request, name)
     assert dict(unpacked._cookies or {}) == dict(request._cookies or {})

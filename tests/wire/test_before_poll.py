@@ -16,7 +16,7 @@ from polling_adapter.pending import Result, accepted, rate_limit_reset
 from ..conftest import Open
 from ..fake_clock import FakeClock
 from ..server import DONE, Reply, Server, again, poll
-from .ways import Way
+from .ways import WAYS, Way
 
 POLICY = PollingPolicy(jitter=0, min_wait=0, backoff_factor=0.001, pending=accepted)
 
@@ -263,3 +263,12 @@ def test_P3_hooks_that_it_registers_do_not_pile_up(server: Server, connect: Open
     with connect(POLICY.replace(before_poll=with_digest)) as session:
         session.get(server.url)
     assert {len(request.hooks["response"]) for request in sent} == {2}
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+def test_P7_a_poll_that_is_made_ready_is_prepared_by_requests(server: Server, way: str) -> None:
+    """Also where a start leads to itself, and was looked at before."""
+    server.script(*[poll("/s", "0")] * 3, DONE)
+    policy = POLICY.replace(before_poll=lambda request: None)
+    WAYS[way](policy, "GET", f"{server.url}/s", headers={"Content-Type": "text/x"})
+    assert [seen.headers.get("Content-Type") for seen in server.seen] == ["text/x", *[None] * 3]

@@ -428,6 +428,19 @@ def test_P3_by_hand_ordinary_redirects_are_those_of_requests(
     assert found[0] == found[1]
 
 
+def test_P6_a_copy_of_a_start_is_a_start(server: Server, clock: FakeClock) -> None:
+    """Whoever of ours has sent the original."""
+    policy = FAST.replace(clock=clock, total_timeout=100)
+    server.script(poll("/w", "5"), DONE, DONE)
+    with mounted_adapter(policy) as below, PollingSession(policy=policy) as session:
+        request = below.prepare_request(requests.Request("POST", server.url))
+        kept = below.send(request)
+        clock.now += 200
+        assert session.send(request.copy()).text == "done"
+        assert kept.text == "done"
+    assert server.asked == ["POST /", "GET /w", "POST /"]
+
+
 def test_P1_what_polling_False_leaves_is_another_call(server: Server, clock: FakeClock) -> None:
     server.script(poll("/w", "3"), poll("/w", "3"), DONE)
     with PollingSession(policy=FAST.replace(clock=clock)) as session:

@@ -636,39 +636,70 @@ def test_P7_digest_authentication(server: Server, connect: Open, checks: str, me
         assert session.request(method, server.url, auth=auth).content == b"done"
 
 
+class Handshake(requests.auth.AuthBase):
+    """As requests_ntlm: it answers challenges to what has no credentials yet, in some steps."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.register_hook("response", self.answer)
+        return request
+
+    def answer(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        if "Authorization" in response.request.headers:
+            return response
+        while response.status_code == 401:
+            assert response.content == b""
+            copy = response.request.copy()
+            copy.headers["Authorization"] = f"{copy.headers.get('Authorization', '')}+"
+            response = response.connection.send(copy, **kwargs)  # type: ignore[attr-defined]
+            response.request = copy
+        return response
+
+
+@pytest.mark.parametrize("challenged", ["/start", "/w", "/there"])
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("status", [303, 307])
-def test_P6_a_start_that_was_challenged_is_not_sent_to_where_its_poll_leads(
-    server: Server, elsewhere: Server, connect: Open, status: int, steps: int
+def test_P6_P7_a_start_or_a_poll_is_challenged(
+    server: Server, elsewhere: Server, connect: Open, status: int, steps: int, challenged: str
 ) -> None:
-    class Handshake(requests.auth.AuthBase):
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.register_hook("response", self.answer)
-            return request
-
-        def answer(self, response: requests.Response, **kwargs: Any) -> requests.Response:
-            while response.status_code == 401:
-                assert response.content == b""
-                copy = response.request.copy()
-                copy.headers["Authorization"] = f"{copy.headers.get('Authorization', '')}+"
-                response = response.connection.send(copy, **kwargs)  # type: ignore[attr-defined]
-                response.request = copy
-            return response
+    """The start is not sent to where its poll leads, nor are the credentials of another request."""
 
     def answer(seen: Seen) -> Reply:
-        if len(seen.headers.get("Authorization", "")) < steps:
+        if seen.path == challenged and len(seen.headers.get("Authorization", "")) < steps:
             return Reply(401)
         leads = Reply(status, {"Location": f"{elsewhere.url}/there"})
-        return not_yet("/w") if seen.path == "/start" else leads
+        return not_yet("/w") if seen.path == "/start" else DONE if seen.path == "/there" else leads
 
-    server.answer = answer
-    elsewhere.script(DONE)
+    server.answer = elsewhere.answer = answer
     with connect(POLICY) as session:
         url = f"{server.url}/start"
         assert session.post(url, data=b"work", auth=Handshake()).content == b"done"
-    assert [(seen.method, seen.path, seen.body) for seen in elsewhere.seen] == [
+    assert {(seen.method, seen.path, seen.body) for seen in elsewhere.seen} == {
         ("GET", "/there", b"")
-    ]
+    }
+
+
+def test_P7_a_start_and_its_result_are_challenged(server: Server, connect: Open) -> None:
+    def answer(seen: Seen) -> Reply:
+        if "Authorization" not in seen.headers and seen.path != "/w":
+            return Reply(401)
+        replies = {"/start": not_yet("/w"), "/w": Reply(303, {"Location": "/there"})}
+        return replies.get(seen.path, DONE)
+
+    server.answer = answer
+    with connect(POLICY) as session:
+        url = f"{server.url}/start"
+        assert session.post(url, data=b"work", auth=Handshake()).content == b"done"
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "begin"])
+def test_P6_an_address_is_asked_though_the_status_cannot_be_decoded(
+    server: Server, way: str
+) -> None:
+    named = {"Location": "/w", "Content-Encoding": "gzip"}
+    server.script(Reply(202, named, b"no gzip"), DONE)
+    pending = any_of(json_field("status", until="done"), accepted)
+    response = WAYS[way](POLICY.replace(pending=pending), "POST", server.url)
+    assert response.content == b"done"
 
 
 @pytest.mark.parametrize("hooks", [[], [lambda *_, **__: None]], ids=["", "with a hook"])

@@ -20,6 +20,7 @@ from polling_adapter import (
     PollingMixin,
     PollingPolicy,
     PollingSession,
+    PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
     continuation_token,
@@ -211,6 +212,27 @@ def test_P6_a_start_that_got_half_an_answer_is_as_one_that_got_none(
     if token is not None:
         with PollingSession(policy=FAST) as session:
             assert session.resume(token).result().text == "done"
+
+
+def test_P6_an_address_that_was_set_by_hand(server: Server) -> None:
+    """Around what requests makes of it."""
+    server.script(again("9"), DONE)
+    with PollingSession(policy=FAST.replace(total_timeout=1)) as session:
+        request = session.prepare_request(requests.Request("GET", server.url))
+        request.url = f"{server.url}/w\xf6rk"
+        with pytest.raises(PollingTimeout) as caught:
+            session.send(request)
+        token = continuation_token(caught.value) or ""
+        assert session.resume(token, polling=FAST.replace(clock=FakeClock())).result().ok
+
+
+def test_P6_a_poller_that_is_cancelled_has_a_token_wherever_it_was_led(server: Server) -> None:
+    server.script(poll("/w"), poll("http://127.0.0.1:99999/"))
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url)
+        poller.poll()
+        poller.cancel()
+        assert session.resume(poller.continuation_token()).url == f"{server.url}/w"
 
 
 def test_P10_a_location_that_nothing_can_be_sent_to_ends_a_job_by_tokens_too(
