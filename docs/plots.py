@@ -24,7 +24,7 @@ PLOTS = {
     ),
     "plain": (r"(.*) / .*", "CPU time of a request, in those of plain requests"),
     "linear": (r"(.*), each", "CPU time of each poll, in microseconds"),
-    "workers": (r"(.*)", "polls and plain gets a second"),
+    "workers": (r"(.* a second, .*)", "polls and plain gets a second"),
     "seed": (r"(.*), requests", "requests for 200 works"),
 }
 
