@@ -253,7 +253,11 @@ def test_a_redirect_that_the_caller_keeps_is_followed_whenever_it_likes(
     assert session.send(response.next).text == "done"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("timeout", [Timeout(total=5), Timeout(total=5, read=3), (3, 4)], ids=str)
+@pytest.mark.parametrize(
+    "timeout",
+    [Timeout(total=5), Timeout(total=5, read=3), (3, 4)],
+    ids=["total", "total and read", "connect and read"],
+)
 def test_P8_what_is_streamed_has_the_timeout_that_was_given(
     server: Server, connect: Open, timeout: Any
 ) -> None:
