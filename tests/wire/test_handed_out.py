@@ -191,7 +191,8 @@ def test_P1_another_session_waits_too(
     server.script(poll("/work", "5"), poll("/work/2", "3"), DONE)
     policy = FAST.replace(clock=clock)
     response = connect(policy).post(server.url, allow_redirects=False)
-    assert other(policy).send(of(response.next)).text == "done"
+    with other(policy) as following:
+        assert following.send(of(response.next)).text == "done"
     assert clock.slept == [5, 3]
 
 
