@@ -21,7 +21,8 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from ._call.turn import LOOK_AGAIN, check_timeout
+from ._call.timeout import check_timeout
+from ._call.turn import LOOK_AGAIN
 from ._clock import MACHINE, Clock, at_work, sleep_unless, stands_still
 from .exceptions import PollingTimeout
 from .poller import Poller

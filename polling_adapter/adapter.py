@@ -123,10 +123,8 @@ class PollingAdapterMixin(_Base):
             return super().send(request, **options)
         redirect = followed_by(request)
         answered = challenges(request) if redirect is None else []
-        if redirect is not None:
-            before: HandedOut | None = redirect.handed
-        else:
-            before = answered[0].handed if answered else mark_of(request, HandedOut)
+        followed = redirect or (answered[0] if answered else None)
+        before = mark_of(request, HandedOut) if followed is None else followed.handed
         if before is None:
             call = Call(self.policy)
         else:
@@ -199,7 +197,7 @@ class _Chain:
         challenges: list[Challenged],
     ) -> None:
         self._call = call
-        self._challenges = challenges  # that its request answers, in hooks: these show no answer
+        self._challenges = challenges  # that its request answers: a session may follow with theirs
         self._hooks = hooks  # those that requests goes through afterwards
         self._send = send
         self._options = options
@@ -230,8 +228,8 @@ class _Chain:
         is_challenge = response.status_code in _CHALLENGES and has_hooks(request)
         if sent is not request and (self._follows or response.is_redirect or is_challenge):
             # What requests does next is of the request that was answered: what its URL means for
-            # a cookie, whether there is still a body, which headers a redirect keeps. The caller's
-            # own request stays as it is, to be sent again: it is followed where it is pending.
+            # a cookie, whether there is still a body, which headers a redirect keeps. Else
+            # the caller's own request stays as it is, to be sent again.
             _become(request, sent)
             for challenge in self._challenges if response.is_redirect else ():
                 _become(challenge.request() or request, sent, is_copied=True)

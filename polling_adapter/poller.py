@@ -20,7 +20,8 @@ from ._call.job import AsBefore, Job, Next
 from ._call.messages import unknown
 from ._call.parcel import Parcel, Unprepared
 from ._call.resumed import as_redirected
-from ._call.turn import LOOK_AGAIN, Turn, check_timeout, without_frames
+from ._call.timeout import check_timeout
+from ._call.turn import LOOK_AGAIN, Turn, without_frames
 from ._clock import at_work, sleep_unless
 from ._rules.address import is_address, printable
 from ._rules.answer import KEY

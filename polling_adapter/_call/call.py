@@ -144,7 +144,7 @@ class Call:
 
     @property
     def survives(self) -> bool:
-        """Whether that may fail without ending the call."""
+        """Whether the request under way may fail without ending the call."""
         return self.job.progress.survives(self.sent.method or "")
 
     @property

@@ -135,9 +135,8 @@ class Following:
         if counts:
             self._check_redirects(call, response)
         if not is_ready:
-            if (
-                changed
-            ):  # else what is looked at again, and led to itself, is taken for a repetition
+            # Looked at a second time, an answer that leads to itself is no repetition of itself.
+            if changed:
                 self._repetition = None
             options = self._options()
             upcoming = next(

@@ -1,7 +1,8 @@
-"""The timeout of one request, which shall not outlast its call."""
+"""Timeouts: of one request, which shall not outlast its call, and of who waits for a result."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import requests
@@ -12,6 +13,12 @@ from .._clock import Clock
 _SHORTEST = 0.001  # seconds: urllib3 refuses 0
 _A_MOMENT = 0.1  # seconds: what has been sent is read, however late it is
 _LONGEST = 2_000_000.0  # seconds: a socket refuses what its platform's poll() cannot hold
+
+
+def check_timeout(timeout: float | None) -> None:
+    """:raises ValueError: ``timeout``, in seconds, is no number: nobody knows when it is over."""
+    if timeout is not None and math.isnan(timeout):
+        raise ValueError(f"timeout={timeout!r} is not accepted: it takes seconds, or None")
 
 
 def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:

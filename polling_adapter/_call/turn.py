@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import traceback
@@ -11,12 +10,6 @@ import requests
 
 #: So often, in seconds, whoever waits for another thread that is sending looks at it again.
 LOOK_AGAIN = 0.02
-
-
-def check_timeout(timeout: float | None) -> None:
-    """:raises ValueError: ``timeout``, in seconds, is no number: nobody knows when it is over."""
-    if timeout is not None and math.isnan(timeout):
-        raise ValueError(f"timeout={timeout!r} is not accepted: it takes seconds, or None")
 
 
 class Turn:
