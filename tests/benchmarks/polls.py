@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -16,6 +17,8 @@ import requests
 import tenacity
 import urllib3
 from httpx_retries import RetryTransport
+from requests.adapters import HTTPAdapter
+from requests.cookies import extract_cookies_to_jar
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession
 
@@ -85,7 +88,31 @@ def by_hand() -> dict[str, Get]:
                 return connection.close()
             path = answer.headers["Location"]
 
-    return {"urllib3, by hand": by_urllib3, "http.client, the floor": by_http_client}
+    return {"urllib3, by hand": by_urllib3, "http.client, by hand": by_http_client}
+
+
+class SessionWithoutProxies(requests.Session):
+    """Does not look through the environment for them, as a call does it once for all its polls."""
+
+    def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:
+        return proxies or {}
+
+
+def by_requests() -> Get:
+    """What of requests no poll can do without, and nothing else: a request is sent by an adapter,
+    its cookies are kept, and where the next one is another, it is prepared."""
+    session, adapter = SessionWithoutProxies(), HTTPAdapter()
+
+    def ask(url: str) -> None:
+        request = session.prepare_request(requests.Request("GET", url))
+        while (answer := adapter.send(request, timeout=60)).status_code == 303:
+            _ = answer.content
+            extract_cookies_to_jar(session.cookies, request, answer.raw)
+            if session.cookies or urljoin(answer.url, answer.headers["Location"]) != answer.url:
+                following = session.resolve_redirects(answer, request, yield_requests=True)
+                request = next(following)  # type: ignore[assignment]
+
+    return ask
 
 
 def by_tenacity() -> Get:
@@ -109,6 +136,7 @@ def cases(url: str, polls: int, quick: bool, exits: ExitStack) -> dict[str, Call
     found: dict[str, Callable[[], object]] = {}
     for kind, shape in SHAPES.items():
         asking = {**clients(polls, exits), **{peer.name: peer.get for peer in peers}}
+        asking["the steps of requests"] = by_requests()
         if kind in ("same", "moving"):
             asking |= by_hand()
         if kind == "same":
