@@ -17,6 +17,9 @@ from .._rules.token import Token
 from .meaning import redirect_of
 from .next_request import foreseen
 
+# What a token holds as it stands in the progress of a job
+_IN_BOTH = tuple(name for name in Progress._fields if name in Token._fields)
+
 
 class Upcoming(Protocol):
     """What is to know of a request that is yet to be sent, prepared or packed."""
@@ -134,8 +137,9 @@ class Job(NamedTuple):
             return None
         progress, due, given = self.progress, self.due or self.held, upcoming.headers
         at = now if due is None else due.at
-        # Until its wait begins it is yet to be counted, but what goes on with it is a poll already.
-        polls = 1 if due is not None and due.poll else 0
+        if due is not None and due.poll:
+            # Its wait is yet to begin, but what goes on with it is a poll already.
+            progress = progress._replace(polls=progress.polls + 1, counted=progress.counted + 1)
         # The wait that was asked for counts; what a token rests beyond that does not.
         then = max(at, now)
         return Token(
@@ -143,25 +147,18 @@ class Job(NamedTuple):
             method=upcoming.method or "",
             # What is due stays due: the text rounds up, to the millisecond (P2).
             due=max(0.0, wall + (at - now if at > now else at - now - 0.002)),
-            polls=progress.polls + polls,
-            counted=progress.counted + polls,
-            redirects=progress.redirects,
             elapsed=max(0.0, then - progress.started),
             left=progress.left(then),
-            failures=progress.failures,
             failing=max(0.0, then - progress.failing_since) if progress.failures else 0.0,
-            fives=progress.fives,
-            refusals=progress.refusals,
-            unusable=progress.unusable,
             asked=None if due is None else due.asked,
             pending=pending,
-            is_result=progress.is_result,
             no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
             origin=without_userinfo(origin or upcoming.url or ""),
             has_body=upcoming.body is not None,
             is_typed=upcoming.body is None and given.get("Content-Type") is not None,
             needs_key=self.unanswered and not is_repeatable(upcoming.method or "", {}),
             headers={name: given[name] for name in headers if name in given},
+            **{name: getattr(progress, name) for name in _IN_BOTH},
         )
 
     @classmethod
@@ -176,15 +173,8 @@ class Job(NamedTuple):
         progress = Progress(
             started,
             None if total is None else started + total,
-            polls=token.polls,
-            counted=token.counted,
-            redirects=token.redirects,
-            failures=token.failures,
             failing_since=at - token.failing,
-            fives=token.fives,
-            refusals=token.refusals,
-            unusable=token.unusable,
-            is_result=token.is_result,
+            **{name: getattr(token, name) for name in _IN_BOTH},
         )
         due = Due(at, "resumed", token.asked, jitter=False)
         return cls(progress, due, unanswered=token.needs_key)

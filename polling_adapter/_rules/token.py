@@ -189,30 +189,21 @@ def _is_address(value: object) -> bool:
     return is_address(value) and urlsplit(str(value)).netloc.isascii()
 
 
+_COUNTS = ("polls", "counted", "redirects", "failures", "fives", "refusals", "unusable")
+_FLAGS = ("no_cache", "pending", "is_result", "needs_key", "is_typed", "has_body")
 _CHECKS: dict[str, tuple[Any, str]] = {
     "url": (_is_address, "http:// or https:// address"),
+    "origin": (_is_address, "http:// or https:// address"),
     "method": (lambda value: isinstance(value, str) and _METHOD.fullmatch(value), "method"),
     "due": (_is_seconds, "time"),
-    "polls": (_is_count, "number of polls"),
-    "counted": (_is_count, "number of polls"),
     "elapsed": (_is_seconds, "number of seconds"),
-    "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
-    "origin": (_is_address, "http:// or https:// address"),
-    "redirects": (_is_count, "number of redirects"),
-    "failures": (_is_count, "number of failed polls"),
     "failing": (_is_seconds, "number of seconds"),
-    "fives": (_is_count, "number of answers"),
-    "refusals": (_is_count, "number of refusals"),
-    "unusable": (_is_count, "number of answers"),
-    "no_cache": (lambda value: isinstance(value, bool), "yes or no"),
+    "left": (lambda value: value is None or _is_seconds(value), "number of seconds"),
     "asked": (lambda value: value is None or _is_seconds(value), "number of seconds"),
-    "pending": (lambda value: isinstance(value, bool), "yes or no"),
-    "is_result": (lambda value: isinstance(value, bool), "yes or no"),
-    "needs_key": (lambda value: isinstance(value, bool), "yes or no"),
-    "is_typed": (lambda value: isinstance(value, bool), "yes or no"),
-    "has_body": (lambda value: isinstance(value, bool), "yes or no"),
+    **dict.fromkeys(_COUNTS, (_is_count, "whole number")),
+    **dict.fromkeys(_FLAGS, (lambda value: isinstance(value, bool), "yes or no")),
     "headers": (
-        lambda value: isinstance(value, dict) and all(_is_told(item) for item in value.values()),
+        lambda value: isinstance(value, dict) and all(map(_is_told, value.values())),
         "headers",
     ),
 }
