@@ -17,6 +17,7 @@ from urllib3.exceptions import EmptyPoolError
 from ._call.above import (
     Challenged,
     Redirect,
+    call_after,
     challenges,
     followed_by,
     forget,
@@ -125,11 +126,7 @@ class PollingAdapterMixin(_Base):
         answered = challenges(request) if redirect is None else []
         followed = redirect or (answered[0] if answered else None)
         before = mark_of(request, HandedOut) if followed is None else followed.handed
-        if before is None:
-            call = Call(self.policy)
-        else:
-            policy = before.policy or self.policy
-            call = Call(policy, before.job(policy, request), origin=before.origin)
+        call = call_after(before, self.policy, upcoming=request)
         chain = _Chain(call, super().send, options, request.hooks, answered)
         return call.run(chain.answer, request, redirect)
 

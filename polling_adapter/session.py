@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 
-from ._call.above import handed_to
+from ._call.above import call_after, hand_out, handed_to
 from ._call.call import Call
 from ._call.choice import carrying, checked, chosen, take_choice
 from ._call.exchange import until_answered
@@ -105,11 +105,13 @@ class PollingMixin(_Base):
             request.hooks = own.hooks  # so it is known, if somebody above sends it again
             return self._send_in(choice, kwargs, own)
         follows = kwargs.get("allow_redirects", True)
-        call = self._call_of(request, choice, follows)
+        policy = (
+            choice.policy if isinstance(choice, Call) else choice
+        )  # a job's, sent again by hand
+        call = call_after(handed_to(request), self.policy, policy, request, follows=follows)
         response = call.run(self._first, call, request, kwargs)
         if not follows and response.next is not None:
-            handed = HandedOut.of(call.job, call.origin, call.policy, response)
-            mark(response.next, handed)
+            mark(response.next, hand_out(call, response))
         return response
 
     def resolve_redirects(
@@ -224,25 +226,6 @@ class PollingMixin(_Base):
             return stock()
         return owner.following.proxies(prepared_request, stock)  # type: ignore[no-any-return]
 
-    def _call_of(self, request: requests.PreparedRequest, choice: Any, follows: bool) -> Call:
-        """The call that ``request`` begins, or goes on with."""
-        if isinstance(choice, Call):  # a request of a job, sent again by hand
-            choice = choice.policy
-        return self._call_after(handed_to(request), choice, request, follows)
-
-    def _call_after(
-        self,
-        handed: HandedOut | None,
-        policy: PollingPolicy | None = None,
-        upcoming: requests.PreparedRequest | None = None,
-        follows: bool = True,
-    ) -> Call:
-        """The call that follows what was ``handed`` out, if anything was, by ``upcoming``."""
-        if handed is None:
-            return Call(policy or self.policy, follows=follows)
-        policy = policy or handed.policy or self.policy
-        return Call(policy, handed.job(policy, upcoming), origin=handed.origin, follows=follows)
-
     def _first(
         self, call: Call, request: requests.PreparedRequest, kwargs: dict[str, Any]
     ) -> requests.Response:
@@ -292,7 +275,8 @@ class PollingMixin(_Base):
             yield from super().resolve_redirects(resp, req, **options)
             return
         handed = self._handed_out_with(resp)
-        call = self._call_after(handed, choice if isinstance(choice, PollingPolicy) else None)
+        policy = choice if isinstance(choice, PollingPolicy) else None
+        call = call_after(handed, self.policy, policy)
         call.origin = call.origin or req.url
         own = call.owns(req)
         call.following = self._following(options)

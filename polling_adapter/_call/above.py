@@ -9,34 +9,34 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import requests
 
 from .._rules.address import same
+from ..policy import PollingPolicy
 from .call import Call
 from .handed_out import HandedOut
 from .hooks import Watching, mark, mark_besides, mark_of, mark_shared, marks_of
 
 
+@dataclass(eq=False)
 class Redirect:
     """A redirect that an adapter has handed out.
 
     :param url: where it leads to.
+    :param request: what was redirected, as long as somebody has it.
+    :param thread: which got it; None: one of another process.
+    :param tried: a request has followed it.
     """
 
-    tried = False  # by a request that follows it
-
-    def __init__(
-        self,
-        handed: HandedOut,
-        url: str | None,
-        request: requests.PreparedRequest,
-    ) -> None:
-        self.handed = handed
-        self.url = url
-        self.thread: int | None = threading.get_ident()
-        self.request: Any = weakref.ref(request)
+    handed: HandedOut
+    url: str | None
+    request: Callable[[], requests.PreparedRequest | None] = lambda: None
+    thread: int | None = None
+    tried: bool = False
 
     @property
     def is_mine(self) -> bool:
@@ -62,26 +62,18 @@ class Redirect:
         return self.is_mine  # the session that follows it now may rewrite addresses
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.handed, self.url)
+        return Redirect, (self.handed, self.url)
 
 
-def _restored(handed: HandedOut, url: str | None) -> Redirect:
-    redirect = Redirect.__new__(Redirect)
-    redirect.handed, redirect.url, redirect.thread = handed, url, None
-    redirect.request = lambda: None
-    return redirect
-
-
-class Redirects:
+class Redirects(NamedTuple):
     """What a request, and what is copied from it, may follow.
 
     :param own: what it was answered itself, when the copies were made.
     :param others: the latest of each thread that sends the request or a copy.
     """
 
-    def __init__(self, own: Redirect | None, others: dict[int, Redirect]) -> None:
-        self.own = own
-        self.others = others
+    own: Redirect | None
+    others: dict[int, Redirect]
 
     def followed_by(self, request: requests.PreparedRequest) -> Redirect | None:
         """The one that ``request`` follows. Threads may share a request: where it cannot be told
@@ -98,8 +90,8 @@ def hand_to_session(
     response: requests.Response, request: requests.PreparedRequest, url: str | None, call: Call
 ) -> None:
     """What is copied from ``request`` from now on may follow ``response``, to ``url``."""
-    handed = HandedOut.of(call.job, call.origin, call.policy, response)
-    redirect = Redirect(handed, url, request)
+    thread = threading.get_ident()
+    redirect = Redirect(hand_out(call, response), url, weakref.ref(request), thread)
     redirects = mark_of(request, Redirects)
     if redirects is None:
         # Threads may share the request, so whoever comes first makes what they share.
@@ -107,7 +99,7 @@ def hand_to_session(
         # What it was copied from shares its hooks, and may be what is copied next: an auth handler
         # sends a copy, and requests follows the redirect of the copy with the original.
         mark_shared(request, redirects)
-    redirects.others[threading.get_ident()] = redirect
+    redirects.others[thread] = redirect
     mark(request, Redirects(redirect, redirects.others))
 
 
@@ -126,6 +118,30 @@ def handed_to(request: requests.PreparedRequest) -> HandedOut | None:
     if redirect is not None and same(request.url, redirect.url):
         return redirect.handed
     return mark_of(request, HandedOut)
+
+
+def hand_out(call: Call, response: requests.Response) -> HandedOut:
+    """Where ``call`` stands, whose ``response`` is handed out."""
+    job, weakly = call.job, weakref.ref(response)  # if nobody follows it, it shall be gone
+    return HandedOut(job.progress, job.due, call.origin, call.policy, None, weakly)
+
+
+def call_after(
+    handed: HandedOut | None,
+    default: PollingPolicy,
+    policy: PollingPolicy | None = None,
+    upcoming: requests.PreparedRequest | None = None,
+    *,
+    follows: bool = True,
+) -> Call:
+    """The call that follows what was ``handed`` out, if anything was, by ``upcoming``.
+
+    :param policy: the caller's; None: that of what was handed out, or else the ``default``.
+    """
+    if handed is None:
+        return Call(policy or default, follows=follows)
+    policy = policy or handed.policy or default
+    return Call(policy, handed.job(policy, upcoming), origin=handed.origin, follows=follows)
 
 
 def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:
@@ -176,8 +192,7 @@ def hand_to_hooks(
     response: requests.Response, request: requests.PreparedRequest, call: Call, hooks: Any
 ) -> None:
     """What ``hooks``, which requests has in hand, copy from ``request`` goes on with ``call``."""
-    handed = HandedOut.of(call.job, call.origin, call.policy, response)
-    challenged = Challenged(handed, request)
+    challenged = Challenged(hand_out(call, response), request)
     # What follows a redirect of the copy shares the hooks, too.
     mark_besides(request.hooks, challenged)
     if hooks is not request.hooks:

@@ -5,9 +5,8 @@ What is to know of a redirect is carried by the request that follows it, and by 
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -16,39 +15,22 @@ from ..policy import PollingPolicy
 from .job import Job
 
 
-class HandedOut:
+class HandedOut(NamedTuple):
     """Where a call stood when a redirect was handed out.
 
     :param due: when it may be followed; None: at once.
-    :param response: the redirect, as long as somebody else has it.
     :param policy: that of the call; None: that of whoever follows.
     :param wall: when it may be followed, in seconds since the epoch, where that was said in another
         process.
+    :param response: the redirect, as long as somebody else has it.
     """
 
-    def __init__(
-        self,
-        progress: Progress,
-        due: Due | None,
-        origin: str | None,
-        policy: PollingPolicy | None,
-        wall: float | None = None,
-        response: Callable[[], requests.Response | None] = lambda: None,
-    ) -> None:
-        self.response = response
-        self.progress = progress
-        self.due = due
-        self.origin = origin
-        self.policy = policy
-        self.wall = wall
-
-    @classmethod
-    def of(
-        cls, job: Job, origin: str | None, policy: PollingPolicy, response: requests.Response
-    ) -> HandedOut:
-        """Where a call stands whose ``response`` is handed out."""
-        weakly = weakref.ref(response)  # if nobody follows it, it shall be gone
-        return cls(job.progress, job.due, origin, policy, None, weakly)
+    progress: Progress
+    due: Due | None
+    origin: str | None
+    policy: PollingPolicy | None
+    wall: float | None = None
+    response: Callable[[], requests.Response | None] = lambda: None
 
     @property
     def is_kept(self) -> bool:

@@ -24,7 +24,9 @@ _IN_BOTH = tuple(name for name in Progress._fields if name in Token._fields)
 class Upcoming(Protocol):
     """What is to know of a request that is yet to be sent, prepared or packed."""
 
-    method: Any
+    @property
+    def method(self) -> Any:
+        """By which it is sent."""
 
     @property
     def url(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http.cookiejar import Cookie
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.cookies import RequestsCookieJar
@@ -21,7 +21,7 @@ def by_name(headers: Mapping[Any, Any] | None) -> dict[str, Any]:
     return {k.decode("ascii") if isinstance(k, bytes) else k: v for k, v in given}
 
 
-class Unprepared:
+class Unprepared(NamedTuple):
     """What the caller wants to be sent: the arguments of ``Session.request()``.
 
     :param given: the URL.
@@ -29,28 +29,18 @@ class Unprepared:
     :param is_resumed: it goes on with a job, so that its URL is the one that was named.
     """
 
-    __slots__ = ("_params", "given", "is_resumed", "kwargs", "method")
-
-    def __init__(
-        self,
-        method: str,
-        given: str,
-        kwargs: dict[str, Any],
-        params: Any = None,
-        is_resumed: bool = False,
-    ) -> None:
-        self._params = params
-        self.is_resumed = is_resumed
-        self.method = method
-        self.given = given
-        self.kwargs = kwargs
+    method: str
+    given: str
+    kwargs: dict[str, Any]
+    params: Any = None
+    is_resumed: bool = False
 
     @property
     def url(self) -> str:
         """What requests makes of the URL and the parameters; where it refuses to, the URL."""
         request = requests.PreparedRequest()
         try:
-            request.prepare_url(self.given, merge_setting(self.kwargs.get("params"), self._params))
+            request.prepare_url(self.given, merge_setting(self.kwargs.get("params"), self.params))
         except (ValueError, requests.RequestException):
             return str(self.given)
         return request.url or ""
