@@ -26,7 +26,7 @@ from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
 from .failures import is_timeout, what_failed
-from .hooks import Hook, OwnedHooks, owned, owner_of
+from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .messages import ERRORS, note, resume_by, without_token
@@ -53,7 +53,7 @@ def _resting(until: float, asked: float | None) -> Due:
     return Due(until, "it was asked to wait", asked, jitter=False)
 
 
-class Call:
+class Call(Owner):
     """One call of a session, of an adapter alone, or of a poller.
 
     :param policy: the caller's choices.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import requests
 
@@ -54,21 +54,18 @@ class MarkedHooks(list[Hook]):
         return MarkedHooks, (self[:], self.marks)
 
 
-class Owner(Protocol):
+class Owner:
     """Who decides about a request."""
+
+    __slots__ = ()
 
     def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
         """The hooks that see an answer, in turn: the caller's, and what is done around them."""
-
-
-class Requests:
-    """Nobody of ours: the request is left to requests."""
-
-    def hooks(self, callers: list[Hook]) -> Iterator[Hook]:
         return iter(callers)
 
 
-REQUESTS = Requests()
+#: Nobody of ours: the request is left to requests.
+REQUESTS = Owner()
 
 
 class DoneHooks(MarkedHooks):
@@ -107,7 +104,9 @@ class OwnedHooks(list[Hook]):
 
 
 def as_list(hooks: Any) -> list[Hook]:
-    """``hooks`` in any form that requests takes."""
+    """``hooks`` in any form that requests takes; of ours, the caller's alone."""
+    if isinstance(hooks, list):
+        return hooks[:]
     return [hooks] if callable(hooks) else list(hooks or ())
 
 
@@ -118,11 +117,7 @@ def _given(request: requests.PreparedRequest) -> Any:
 
 def hooks_of(request: requests.PreparedRequest) -> list[Hook]:
     """The response hooks of ``request``."""
-    return _listed(_given(request))
-
-
-def _listed(given: Any) -> list[Hook]:
-    return given[:] if isinstance(given, list) else as_list(given)
+    return as_list(_given(request))
 
 
 def _marks(given: Any) -> tuple[object, ...]:
@@ -157,7 +152,7 @@ def mark_besides(hooks: Any, added: object) -> None:
     """All that share ``hooks`` carry what they did, and ``added``."""
     given = hooks["response"]
     kept = (one for one in _marks(given) if not (isinstance(one, Watching) and one.is_over))
-    hooks["response"] = MarkedHooks(_listed(given), (*kept, added))
+    hooks["response"] = MarkedHooks(as_list(given), (*kept, added))
 
 
 def owned(
@@ -182,7 +177,7 @@ def done(hooks: Any, response: requests.Response) -> None:
     """``hooks``, which requests has in hand, are not shown ``response``: they have brought it."""
     vars(response)["_hooks_done"] = True
     given = hooks["response"]
-    hooks["response"] = DoneHooks(_listed(given), _marks(given))
+    hooks["response"] = DoneHooks(as_list(given), _marks(given))
 
 
 def owner_of(request: requests.PreparedRequest) -> Owner | None:

@@ -16,6 +16,7 @@ from polling_adapter._call.hooks import (
     REQUESTS,
     Hook,
     MarkedHooks,
+    Owner,
     Watching,
     done,
     has_hooks,
@@ -78,7 +79,7 @@ def test_whether_the_caller_has_hooks() -> None:
     assert not has_hooks(prepared({"response": None}))
 
 
-class Around:
+class Around(Owner):
     """An owner that sees each answer before and after the caller's hooks."""
 
     def __init__(self) -> None:
