@@ -208,7 +208,7 @@ class Call(Owner):
         """There was no connection to send the request on."""
         self.job = self.job._replace(unanswered=False)
 
-    def verdict(self, response: requests.Response) -> Verdict:
+    def verdict(self, response: requests.Response) -> tuple[Progress, Verdict]:
         """What is to be done about an answer to the request."""
         request, clock = self.sent, self.clock
         meaning = meaning_of(response)
@@ -235,10 +235,10 @@ class Call(Owner):
         wall, is_result = self.clock.time(), self.job.progress.is_result
         return find_meaning(response, policy, wall, self._is_out_of_time, is_result)
 
-    def answered(self, response: requests.Response, progress: Progress, due: Due | None) -> None:
-        """``response`` is the answer to the request, and what follows from it is ``due``."""
+    def answered(self, response: requests.Response, progress: Progress, verdict: Verdict) -> None:
+        """``response`` is the answer to the request, about which there is a ``verdict``."""
         failures = self.job.progress.failures
-        self.job = self._answered(response, progress, due)
+        self.job = self._answered(response, progress, verdict)
         self.arrived = None
         if failures and not progress.failures and logger.isEnabledFor(logging.INFO):
             url = printable(self.sent.url)
@@ -271,11 +271,10 @@ class Call(Owner):
             return self.job
         if not self.job.progress.is_result:
             presume(self.arrived, self.policy)
-        progress, verdict = self.verdict(self.arrived)
-        return self._answered(self.arrived, progress, verdict if isinstance(verdict, Due) else None)
+        return self._answered(self.arrived, *self.verdict(self.arrived))
 
-    def _answered(self, response: requests.Response, progress: Progress, due: Due | None) -> Job:
-        request = self.job.request
+    def _answered(self, response: requests.Response, progress: Progress, verdict: Verdict) -> Job:
+        request, due = self.job.request, verdict if isinstance(verdict, Due) else None
         again = due is not None and not due.poll
         held = self._held(response) if due is None else None
         return Job(progress, due, request if again else None, request, response, held=held)
@@ -299,10 +298,9 @@ class Call(Owner):
         self.job = self.job._replace(request=request, response=response)
         if not known:
             self.find_meaning(response)
-            progress, verdict = self.verdict(response)
-            self.answered(response, progress, verdict if isinstance(verdict, Due) else None)
+            self.answered(response, *self.verdict(response))
 
-    def failed(self, error: requests.RequestException) -> Due | GiveUp | None:
+    def failed(self, error: requests.RequestException) -> Verdict:
         """The request brought no answer: when may it be sent again? None: ``error`` ends it."""
         request = self.sent
         what, timed_out = what_failed(error), is_timeout(error)

@@ -129,7 +129,7 @@ class Exchange:
             call.release(response)
         elif leads_on:
             read_or_drop(response)
-        elif self.again is None and self._is_to_be_whole(response):
+        elif self._is_to_be_whole(response):
             self._is_whole(response, seen=True)
 
     def judge(self, response: requests.Response, **_: Any) -> None:
@@ -152,9 +152,8 @@ class Exchange:
             call.arrived = None  # not yet
             if not self._is_whole(response):
                 return
-        due = verdict if isinstance(verdict, Due) else None
-        call.answered(response, progress, due)
-        self._judged = call.job
+        call.answered(response, progress, verdict)
+        self._judged, due = call.job, call.job.due
         if isinstance(verdict, GiveUp):  # the failure reaches the caller as requests gives it
             logger.warning("%s: %s", printable(call.sent.url), verdict.reason)
         if due is not None and not due.poll:
@@ -198,6 +197,8 @@ class Exchange:
 
     def see(self, error: Exception) -> None:
         """What ``send`` raises may be a failure of the request, or the end of the call's time."""
+        if self.is_followed:  # it is of what came after
+            return
         if isinstance(error, requests.RequestException) and not isinstance(error, PollingError):
             if self._is_failure(error):
                 self.fail(error)
@@ -213,22 +214,20 @@ class Exchange:
     def stand(self) -> None:
         """Where the answer has named an address, that is where the job is, whatever a hook has sent
         besides; and what came from elsewhere is no answer in its place."""
-        judged, call = self._judged, self._call
+        judged, call, arrived = self._judged, self._call, self._call.arrived
         if judged is None or self.answer is None or self.is_followed:
             return
-        arrived = call.arrived
         if judged.leads_on or (arrived is not None and not same(arrived.url, self.answer.url)):
             call.job, call.arrived = judged, None
 
     @property
     def _stands(self) -> Job | None:
         """Where the job is by the answer, if that has named an address which is yet to be asked."""
-        judged = None if self.is_followed else self._judged
-        return judged if judged is not None and judged.leads_on else None
+        return self._judged if self._judged is not None and self._judged.leads_on else None
 
     def _is_half(self, error: requests.RequestException) -> bool:
         """Whether ``error`` has cut the body of an answer that leads nowhere else."""
-        answer = None if self.is_followed or self._stands is not None else self.answer
+        answer = self.answer if self._stands is None else None
         return answer is not None and isinstance(error, FAILURES) and is_lost(answer)
 
     def _give_up_half(self, late: GiveUp | None) -> None:
@@ -271,7 +270,7 @@ class Exchange:
     def _late(self, error: requests.RequestException) -> GiveUp | None:
         """Whether the body of the answer has not come in the call's time. requests has another
         error for what comes before it."""
-        if self.answer is None or self.is_followed or isinstance(error, requests.Timeout):
+        if self.answer is None or isinstance(error, requests.Timeout):
             return None
         return self._call.overdue() if is_timeout(error) and is_lost(self.answer) else None
 
@@ -285,8 +284,7 @@ class Exchange:
     def _is_ours(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is of a request that a hook has sent in this call."""
         sent = error.request if error.response is None else None
-        ours = isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
-        return ours and not self.is_followed
+        return isinstance(sent, requests.PreparedRequest) and owner_of(sent) is self._call
 
     def _is_to_be_whole(self, response: requests.Response) -> bool:
         return self._reads and self._call.survives and not response._content_consumed

@@ -51,7 +51,7 @@ class GiveUp(NamedTuple):
     asked: float = 0.0
 
 
-Verdict: TypeAlias = "tuple[Progress, Due | GiveUp | None]"
+Verdict: TypeAlias = "Due | GiveUp | None"
 
 
 class Progress(NamedTuple):
@@ -103,7 +103,9 @@ class Progress(NamedTuple):
         """Seconds left of ``total_timeout``; None where there is no limit."""
         return None if self.deadline is None else max(0.0, self.deadline - now)
 
-    def answered(self, answer: Answer, policy: PollingPolicy, now: float, wall: float) -> Verdict:
+    def answered(
+        self, answer: Answer, policy: PollingPolicy, now: float, wall: float
+    ) -> tuple[Progress, Verdict]:
         """A response came: when is what follows from it due?
 
         :param now: monotonic seconds. :param wall: seconds since the epoch.
@@ -124,7 +126,7 @@ class Progress(NamedTuple):
 
     def failed(
         self, method: str, what: str | int, timed_out: bool, policy: PollingPolicy, now: float
-    ) -> Verdict:
+    ) -> tuple[Progress, Verdict]:
         """A request brought no response.
 
         :param what: the kind of the error; of one that says which status came, that.
@@ -208,7 +210,7 @@ class Progress(NamedTuple):
 
     def _asked(
         self, answer: Answer, policy: PollingPolicy, now: float, wall: float, poll: bool
-    ) -> Verdict:
+    ) -> tuple[Progress, Verdict]:
         asked, seen = retry_after(answer.headers, wall), _seen(self.seen, answer.status)
         header = answer.headers.get("Retry-After")
         reason = str(answer.status)
@@ -232,7 +234,7 @@ class Progress(NamedTuple):
 
     def _failed(
         self, what: str | int, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
-    ) -> Verdict:
+    ) -> tuple[Progress, Verdict]:
         since = self.failing_since if self.failures else now
         after = self._replace(
             failures=self.failures + 1,
