@@ -16,24 +16,18 @@ from ._call.body import drop, is_lost
 from ._call.call import Call
 from ._call.choice import carrying
 from ._call.exchange import attempt
-from ._call.job import AsBefore, Job, Next
+from ._call.job import AsBefore, Next
 from ._call.messages import unknown
 from ._call.parcel import Parcel, Unprepared
-from ._call.resumed import as_redirected
 from ._call.timeout import check_timeout
 from ._call.turn import LOOK_AGAIN, Turn, without_frames
 from ._clock import at_work, sleep_unless
 from ._rules.address import is_address, printable
-from ._rules.answer import KEY
-from ._rules.token import Token
 from .exceptions import PollingError, PollingTimeout, WorkFailed
 from .policy import PollingPolicy
 
 # A poll that is due is sent, however little time is left, and may take so long, in seconds.
 _A_MOMENT = 0.1
-
-# What a body is made of, among the arguments of a request
-_BODY = {"data", "json", "files"}
 
 
 class Poller:
@@ -61,60 +55,6 @@ class Poller:
         # Turns, of which the first that is held is that of the thread that sends; and who is told
         # when this is cancelled. In one list, as ten thousand jobs may be waiting.
         self._present: list[Turn | Callable[[Poller], object]] = []
-
-    @classmethod
-    def submitted(
-        cls,
-        session: requests.Session,
-        policy: PollingPolicy,
-        method: str,
-        url: str,
-        kwargs: dict[str, Any],
-    ) -> Poller:
-        call = Call(policy)
-        call.job = call.job._replace(
-            upcoming=Unprepared(method.upper(), url, kwargs, session.params)
-        )
-        return cls(session, call)
-
-    @classmethod
-    def resumed(
-        cls,
-        session: requests.Session,
-        text: str,
-        default: PollingPolicy,
-        policy: PollingPolicy | None,
-        kwargs: dict[str, Any],
-    ) -> Poller:
-        token = Token.parse(text)
-        if not token.has_body:
-            kwargs = {name: kwargs[name] for name in kwargs if name not in _BODY}
-        elif not kwargs.keys() & _BODY:
-            raise ValueError(
-                f"{token.method} {printable(token.url)} has a body, which the continuation token "
-                "does not hold: give data=, json= or files= again"
-            )
-        chosen = default if policy is None else policy
-        if token.pending and chosen.pending is None:
-            raise ValueError(
-                "the continuation token is of a job that polls what is no redirect: give a policy "
-                "with the same pending="
-            )
-        clock, total = chosen.clock, chosen.total_timeout
-        if policy is None and token.left is not None:
-            allowed = token.elapsed + token.left
-            total = allowed if total is None else min(allowed, total)
-        kwargs = as_redirected(session, token, kwargs)
-        first = Unprepared(token.method, token.url, kwargs, session.params, is_resumed=True)
-        job = Job.resumed(token, clock.monotonic(), clock.time(), total)._replace(upcoming=first)
-        if not job.may_be_sent(first):
-            raise ValueError(
-                f"{token.method} {printable(token.url)} got no answer: that the work is not begun "
-                f"twice, give the {KEY} that it had, in headers="
-            )
-        poller = cls(session, Call(chosen, job, origin=token.origin))
-        poller._check_limits(job)
-        return poller
 
     def done(self) -> bool:
         """Whether nothing is left to ask: there is a result or an error, or it was cancelled."""
@@ -391,28 +331,29 @@ class Poller:
             # something has interrupted it
             raise PollingError(unknown(upcoming))
         if isinstance(upcoming, Unprepared):
-            if not upcoming.is_resumed:  # its time counts from now on
-                call.begins()
-            polling: Any = call
-            kwargs = {**upcoming.kwargs, "allow_redirects": False, "polling": polling}
-            send = partial(self._session.request, upcoming.method, upcoming.given, **kwargs)
+            kwargs: dict[str, Any] = {**upcoming.kwargs, "allow_redirects": False}
             if upcoming.is_resumed:  # its address is not to be rewritten by a class of the caller's
-                del kwargs["polling"]
+                ask: Any = partial(requests.Session.request, self._session)
                 kwargs["hooks"] = carrying(call, kwargs.get("hooks"), self._session)
-                stock = requests.Session.request
-                send = partial(stock, self._session, upcoming.method, upcoming.given, **kwargs)
+            else:
+                ask = self._session.request
+                kwargs["polling"] = call
+                call.begins()  # its time counts from now on
+            send = partial(ask, upcoming.method, upcoming.given, **kwargs)
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
         request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
         sent: requests.Response | Next = call.following.attempt(call, call.owns(request))
         return sent
 
-    def _check_limits(self, job: Job) -> None:
+    def _check_limits(self) -> Poller:
         """A job that cannot go on within its limits ends at once."""
+        call, job = self._call, self._call.job
         try:
-            self._call.step(self._call.pause, Next(job.upcoming, job.due, None))
+            call.step(call.pause, Next(job.upcoming, job.due, None))
         except PollingError as error:
             self._outcome = without_frames(error)
+        return self
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
         token, job = self._call.token(), self._call.job

@@ -20,6 +20,8 @@ from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
 from ._call.next_request import decide_alike
+from ._call.parcel import Unprepared
+from ._call.resumed import resumed
 from .adapter import PollingAdapter, PollingAdapterMixin
 from .policy import PollingPolicy
 from .poller import Poller
@@ -192,8 +194,10 @@ class PollingMixin(_Base):
 
         :param polling: another policy for this job.
         """
-        policy = self.policy if polling is None else checked(polling, "polling")
-        return Poller.submitted(self, policy, method, url, dict(kwargs))
+        call = Call(self.policy if polling is None else checked(polling, "polling"))
+        first = Unprepared(method.upper(), url, dict(kwargs), self.params)
+        call.job = call.job._replace(upcoming=first)
+        return Poller(self, call)
 
     def resume(
         self, token: str, *, polling: PollingPolicy | None = None, **kwargs: Unpack[Arguments]
@@ -213,7 +217,8 @@ class PollingMixin(_Base):
         """
         if polling is not None:
             checked(polling, "polling")
-        return Poller.resumed(self, token, self.policy, polling, dict(kwargs))
+        call = resumed(self, token, self.policy, polling, dict(kwargs))
+        return Poller(self, call)._check_limits()
 
     def rebuild_proxies(
         self, prepared_request: requests.PreparedRequest, proxies: dict[str, str] | None

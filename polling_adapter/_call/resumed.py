@@ -1,4 +1,4 @@
-"""What a request needs that goes on with a job, in another session."""
+"""A job that goes on by a token, in another session."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from typing import Any
 
 import requests
 
+from .._rules.address import printable
+from .._rules.answer import KEY
 from .._rules.token import Token
-from .parcel import by_name
+from ..policy import PollingPolicy
+from .call import Call
+from .job import Job
+from .parcel import Unprepared, by_name
+
+# What a body is made of, among the arguments of a request
+_BODY = {"data", "json", "files"}
 
 # Of the session's headers, those that hold credentials (RFC 9110 sections 11.6.2 and 11.7.2, RFC
 # 6265 section 4.2)
@@ -20,7 +28,48 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie")
 _OF_A_BODY = ("Content-Length", "Content-Type", "Transfer-Encoding")
 
 
-def as_redirected(
+def resumed(
+    session: requests.Session,
+    text: str,
+    default: PollingPolicy,
+    policy: PollingPolicy | None,
+    kwargs: dict[str, Any],
+) -> Call:
+    """The call that goes on with the job of a token.
+
+    :param policy: the caller's; None: the ``default``, and no more than the time that was left.
+    :raises ValueError: something is wrong with the token, or is given no more.
+    """
+    token = Token.parse(text)
+    if not token.has_body:
+        kwargs = {name: kwargs[name] for name in kwargs if name not in _BODY}
+    elif not kwargs.keys() & _BODY:
+        raise ValueError(
+            f"{token.method} {printable(token.url)} has a body, which the continuation token "
+            "does not hold: give data=, json= or files= again"
+        )
+    chosen = default if policy is None else policy
+    if token.pending and chosen.pending is None:
+        raise ValueError(
+            "the continuation token is of a job that polls what is no redirect: give a policy "
+            "with the same pending="
+        )
+    clock, total = chosen.clock, chosen.total_timeout
+    if policy is None and token.left is not None:
+        allowed = token.elapsed + token.left
+        total = allowed if total is None else min(allowed, total)
+    kwargs = _as_redirected(session, token, kwargs)
+    first = Unprepared(token.method, token.url, kwargs, session.params, is_resumed=True)
+    job = Job.resumed(token, clock.monotonic(), clock.time(), total)._replace(upcoming=first)
+    if not job.may_be_sent(first):
+        raise ValueError(
+            f"{token.method} {printable(token.url)} got no answer: that the work is not begun "
+            f"twice, give the {KEY} that it had, in headers="
+        )
+    return Call(chosen, job, origin=token.origin)
+
+
+def _as_redirected(
     session: requests.Session, token: Token, kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a request that goes where redirects have led: the session adds to it what
