@@ -24,6 +24,7 @@ from ._call.above import (
     hand_to_hooks,
     hand_to_session,
 )
+from ._call.below import wait_within_calls, within_call
 from ._call.call import Call, sending
 from ._call.choice import checked
 from ._call.cookies import Cookies
@@ -41,9 +42,7 @@ from ._call.next_request import (
     stays_here,
     unreadable,
 )
-from ._call.pools import wait_within_calls
 from ._call.read_ahead import unread
-from ._call.retries import within_call
 from ._continuation import continuation_token
 from ._rules.address import printable, same
 from .policy import PollingPolicy

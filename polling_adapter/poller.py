@@ -16,11 +16,12 @@ from ._call.body import drop, is_lost
 from ._call.call import Call
 from ._call.choice import carrying
 from ._call.exchange import attempt
+from ._call.failures import without_frames
 from ._call.job import AsBefore, Next
 from ._call.messages import unknown
 from ._call.parcel import Parcel, Unprepared
 from ._call.timeout import check_timeout
-from ._call.turn import LOOK_AGAIN, Turn, without_frames
+from ._call.turn import LOOK_AGAIN, Turn
 from ._clock import at_work, sleep_unless
 from ._rules.address import is_address, printable
 from .exceptions import PollingError, PollingTimeout, WorkFailed

@@ -25,12 +25,11 @@ from .._rules.token import Token
 from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
 from .body import drop, release
-from .failures import is_timeout, what_failed
+from .failures import is_timeout, show_no_secrets, what_failed
 from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .messages import ERRORS, note, resume_by, without_token
-from .secrets import show_no_secrets
 from .timeout import within
 
 logger = logging.getLogger("polling_adapter")

@@ -16,12 +16,11 @@ from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, read_or_drop
 from .call import Call
-from .failures import FAILURES, is_timeout
+from .failures import FAILURES, is_timeout, show_no_secrets
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
 from .read_ahead import unread
-from .secrets import show_no_secrets
 from .timeout import leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")

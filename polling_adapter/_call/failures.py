@@ -1,11 +1,14 @@
-"""What a request may fail with, and what that says."""
+"""What a request may fail with, what that says, and what of it is shown or kept."""
 
 from __future__ import annotations
 
 import re
+import traceback
 
 import requests
-from urllib3.exceptions import ReadTimeoutError, ResponseError
+from urllib3.exceptions import HTTPError, ReadTimeoutError, ResponseError
+
+from .._rules.address import without_secrets
 
 #: What a poll may fail with: no connection, no answer in time, an answer cut short
 FAILURES = (
@@ -32,3 +35,40 @@ def what_failed(error: requests.RequestException) -> str | int:
         if found is not None:
             return int(found[1])
     return type(error).__name__
+
+
+def show_no_secrets(error: BaseException) -> None:
+    """Take userinfo and what is in a query out of the messages of ``error``, and of what it comes
+    of. They are the same errors as before, of requests and urllib3 alone."""
+    chain: list[object] = [error]
+    for one in chain:
+        if isinstance(one, (requests.RequestException, HTTPError)):
+            one.args = tuple(
+                without_secrets(arg) if isinstance(arg, str) else arg for arg in one.args
+            )
+            further = (*one.args, one.__cause__, one.__context__)
+            chain += [other for other in further if all(other is not known for known in chain)]
+
+
+class _Traceback(Exception):
+    """Shows where the error of a job was raised."""
+
+
+def without_frames(error: Exception) -> Exception:
+    """``error`` as a poller keeps it: its frames know the poller, and the cycle would keep all of
+    them until the collector comes. Where it was raised in code of the caller's, it still says."""
+    if not isinstance(error, requests.RequestException):
+        shown = "".join(traceback.format_exception(error))
+        _set("__cause__", error, _Traceback(f"\n{shown}"))
+    chain: list[BaseException | None] = [error]
+    while chain:
+        one = chain.pop()
+        if one is not None and one.__traceback__ is not None:
+            _set("__traceback__", one, None)
+            chain += [one.__cause__, one.__context__]
+    return error
+
+
+def _set(name: str, error: BaseException, value: object) -> None:
+    """As Python itself sets it: errors of some classes are frozen."""
+    getattr(BaseException, name).__set__(error, value)
