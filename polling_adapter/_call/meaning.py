@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import requests
 from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import DecodeError
 
 from .._predicate import Result, address, answers_a_read
 from .._rules.answer import is_final, is_poll, retry_after
@@ -139,20 +140,20 @@ def _pending(
             error.response = response  # type: ignore[attr-defined]
         if isinstance(error, WorkFailed):
             vars(response)["_meaning"] = _PLAIN
-        if not (view.is_long or view.is_garbled or view.is_cut):
+        if view.trouble is None:
             raise
-    if view.is_cut:
-        return None
-    if view.is_garbled:  # it is no status, but may have named an address
-        return Meaning(address(response))
-    if view.is_long or said is None or said is False or (isinstance(said, str) and not said):
+    if view.trouble is not None:
+        if issubclass(view.trouble, DecodeError):  # it is no status, but may have named an address
+            return Meaning(address(response))
+        return _PLAIN if view.trouble is OverflowError else None
+    if said is None or said is False:
         return _PLAIN
     if said is True:
         return Meaning(address(response) or _as_location(response.url))
     if isinstance(said, Result):
         return Meaning(_as_location(said.url), is_result=True)
     if isinstance(said, str):
-        return Meaning(_as_location(said))
+        return Meaning(_as_location(said)) if said else _PLAIN
     raise TypeError(
         f"pending={policy.pending!r} returned {said!r}: it may return True, False, None, a URL, or "
         "Result(url)"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
-from urllib3.exceptions import DecodeError
 
 from .read_ahead import BODY_LIMIT, looked_at, unread
 
@@ -17,9 +16,7 @@ class View(requests.Response):
     :param out_of_time: whether there is none.
     """
 
-    is_long = False  # its body is longer than that
-    is_garbled = False  # its body cannot be decoded
-    is_cut = False  # its body cannot be read to its end
+    trouble: type[Exception] | None = None  # what reading its body has raised
 
     def __init__(self, response: requests.Response, out_of_time: Callable[[], bool]) -> None:
         vars(self).update(vars(response), raw=None, _content=False, _content_consumed=True)
@@ -30,19 +27,15 @@ class View(requests.Response):
     def content(self) -> bytes:
         """As :attr:`requests.Response.content`.
 
-        :raises Exception: it is too long, cut short, or cannot be decoded.
+        :raises OverflowError: it is too long.
+        :raises DecodeError: it cannot be decoded.
+        :raises Exception: it is cut short.
         """
         if self._content is False:
             try:
                 self._content = _peeked(self._response, self._out_of_time)
-            except OverflowError:
-                self.is_long = True
-                raise
-            except DecodeError:
-                self.is_garbled = True
-                raise
-            except Exception:
-                self.is_cut = True
+            except Exception as error:
+                self.trouble = type(error)
                 raise
         return self._content  # type: ignore[return-value]
 
