@@ -158,7 +158,7 @@ class PollingMixin(_Base):
             stock = partial(self._stock_peek, owner, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
         if not leads_on(self, owner, redirect_of(resp)):
-            return _nothing()
+            return iter(())  # type: ignore[return-value]
         options["timeout"] = owner.exchange.timeout  # the caller's, not what was left of the call
         owner.exchange.is_followed = True
         owner.following = following = self._following(options)
@@ -325,10 +325,6 @@ class PollingMixin(_Base):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "policy": self.policy}
-
-
-def _nothing() -> Generator[requests.Response, None, None]:
-    yield from ()
 
 
 class PollingSession(PollingMixin, requests.Session):

@@ -47,11 +47,6 @@ def _without_userinfo(url: str | None) -> str:
         return url or ""
 
 
-def _resting(until: float, asked: float | None) -> Due:
-    """A wait whose reason was told, and whose limits were asked."""
-    return Due(until, "it was asked to wait", asked, jitter=False)
-
-
 class Call(Owner):
     """One call of a session, of an adapter alone, or of a poller.
 
@@ -353,14 +348,9 @@ class Call(Owner):
         progress, until = verdict
         if due.storable:  # RFC 9111 section 5.2.1.4: the next answer is the server's
             upcoming.headers.setdefault("Cache-Control", "no-cache")
-        self.job = Job(
-            progress,
-            _resting(until, due.asked),
-            upcoming,
-            job.request,
-            job.response,
-            job.unanswered,
-        )
+        # its reason is told, and its limits are asked
+        rest = Due(until, "it was asked to wait", due.asked, jitter=False)
+        self.job = Job(progress, rest, upcoming, job.request, job.response, job.unanswered)
         self._tell(due, until - now, step)
         return until
 
