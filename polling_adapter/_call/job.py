@@ -5,8 +5,7 @@ Tokens, errors and pollers are made of it, so none of them can say anything else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import requests
 
@@ -16,29 +15,14 @@ from .._rules.progress import Due, Progress
 from .._rules.token import Token
 from .meaning import redirect_of
 from .next_request import foreseen
+from .parcel import Parcel, Unprepared
 
 # What a token holds as it stands in the progress of a job
 _IN_BOTH = tuple(name for name in Progress._fields if name in Token._fields)
 
 
-class Upcoming(Protocol):
-    """What is to know of a request that is yet to be sent, prepared or packed."""
-
-    @property
-    def method(self) -> Any:
-        """By which it is sent."""
-
-    @property
-    def url(self) -> Any:
-        """Where it goes."""
-
-    @property
-    def body(self) -> Any:
-        """What it is sent with, or made of; None: nothing."""
-
-    @property
-    def headers(self) -> Mapping[str, Any]:
-        """Those that it is sent with."""
+#: A request that is yet to be sent: as it is, or packed, or not yet prepared
+Upcoming: TypeAlias = requests.PreparedRequest | Parcel | Unprepared
 
 
 class Next(NamedTuple):
