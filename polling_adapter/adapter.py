@@ -39,12 +39,11 @@ from ._call.next_request import (
     next_request,
     repeats,
     repetition,
-    stays_here,
     unreadable,
 )
 from ._call.read_ahead import unread
 from ._continuation import continuation_token
-from ._rules.address import printable, same
+from ._rules.address import origin, printable, same
 from .policy import PollingPolicy
 
 if TYPE_CHECKING:
@@ -317,7 +316,7 @@ class _Chain:
             raise unreadable(error, request, redirect) from None
         if upcoming is None or (is_redirect and upcoming.method != request.method):
             return None
-        if not stays_here(upcoming, request):
+        if origin(upcoming.url) != origin(request.url):
             if not is_redirect:
                 url, other = printable(request.url), printable(upcoming.url)
                 _logger.warning("%s leads to %s, where no adapter sends it", url, other)

@@ -284,9 +284,14 @@ class PollingMixin(_Base):
         call = call_after(handed, self.policy, policy)
         call.origin = call.origin or req.url
         own = call.owns(req)
-        call.following = self._following(options)
-        responses = call.following.from_before(call, resp, own, known=handed is not None)
-        while (response := call.run(next, responses, None)) is not None:
+        call.following = following = self._following(options)
+
+        def responses() -> Generator[requests.Response, None, None]:
+            call.answered_before(resp, own, known=handed is not None)
+            yield from following.responses(call, resp, own)
+
+        steps = responses()
+        while (response := call.run(next, steps, None)) is not None:
             yield response
 
     def _peeked_by_hand(

@@ -12,6 +12,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ from .failures import is_timeout, show_no_secrets, what_failed
 from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
-from .messages import ERRORS, note, resume_by, without_token
+from .messages import ERRORS, resume_by, without_token
 from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
@@ -483,7 +484,8 @@ class Call(Owner):
             return
         self._noted = id(error)
         how = "the job goes on" if self.is_job else "it may be sent again"
-        note(error, f"{how}: {token.line(repr(text))}")
+        with suppress(AttributeError):  # from Python 3.11 on
+            error.add_note(f"{how}: {token.line(repr(text))}")  # type: ignore[attr-defined,unused-ignore]
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

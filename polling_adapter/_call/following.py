@@ -101,20 +101,6 @@ class Following:
                 yield from news
         yield from polls
 
-    def from_before(
-        self,
-        call: Call,
-        response: requests.Response,
-        request: requests.PreparedRequest,
-        known: bool,
-    ) -> Generator[requests.Response, None, None]:
-        """As :meth:`responses`, where ``response`` was received outside of ``call``.
-
-        :param known: the call knows when what follows is due.
-        """
-        call.answered_before(response, request, known)
-        yield from self.responses(call, response, request)
-
     def after(
         self, call: Call, response: requests.Response, request: requests.PreparedRequest
     ) -> Next | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from .._rules.address import printable
@@ -55,12 +54,6 @@ def unknown(request: Any) -> str:
         f"{_shown(request)} was sent and not answered: it is unknown whether the work has begun, "
         "so no line of code goes on"
     )
-
-
-def note(error: BaseException, how: str) -> None:
-    """``error`` says how to go on, from Python 3.11 on."""
-    with suppress(AttributeError):
-        error.add_note(how)  # type: ignore[attr-defined,unused-ignore]
 
 
 def _shown(request: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import requests
 from requests.sessions import SessionRedirectMixin
 
-from .._rules.address import excerpt, origin, printable
+from .._rules.address import excerpt, printable
 
 # What requests decides of the next request in methods that a session's class may override
 _DECISIONS = (
@@ -79,11 +79,6 @@ def unreadable(
         request=request,
         response=response,
     )
-
-
-def stays_here(upcoming: requests.PreparedRequest, request: requests.PreparedRequest) -> bool:
-    """Whether ``upcoming`` goes to the origin of ``request``."""
-    return origin(upcoming.url) == origin(request.url)
 
 
 def repetition(

@@ -14,7 +14,6 @@ from polling_adapter._call.next_request import (
     next_request,
     repeats,
     repetition,
-    stays_here,
 )
 
 from ..conftest import MixedSession
@@ -109,8 +108,3 @@ def test_the_next_request_is_that_of_requests_and_the_response_stays_as_it_is() 
     assert upcoming.headers["X-Own"] == "1"
     assert found._content is False
     assert next_request(response(status=200), first) is None
-
-
-def test_the_origin_of_a_request() -> None:
-    assert stays_here(request("http://example.org:80/other"), request())
-    assert not stays_here(request("https://example.org/work"), request())

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from polling_adapter._rules.address import leads_back, printable, printable_text
+from polling_adapter._rules.address import leads_back, origin, printable, printable_text
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_a_long_text_takes_little_time(part: str) -> None:
 )
 def test_whether_an_answer_leads_back_to_where_it_came_from(location: str, leads: bool) -> None:
     assert leads_back(location, "http://host/tasks/7") is leads
+
+
+def test_the_origin_of_an_address() -> None:
+    assert origin("http://example.org:80/other") == origin("http://example.org/work")
+    assert origin("https://example.org/work") != origin("http://example.org/work")
