@@ -117,7 +117,7 @@ class _Workers:
         self._ended = threading.Event()
         self._news = threading.Event()  # whoever waits looks again what is due first
         self._all_drawn = False
-        self._tell_done = self._done.put
+        self._tell_done = self._done.put  # one object, however many are watched
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> _Workers:
@@ -155,11 +155,8 @@ class _Workers:
     def _draw_one(self, poller: Poller) -> None:
         if not isinstance(poller, Poller):
             raise TypeError(f"pollers: {poller!r} is not accepted: it takes what submit() gives")
-        if poller not in self._known:
-            self._known.add(poller)
-            self._begin(poller)
-
-    def _begin(self, poller: Poller) -> None:
+        if poller in self._known:
+            return
         if not self.drawn:
             self._clock = poller.policy.clock
             self._stands_still = stands_still(self._clock)
@@ -167,11 +164,9 @@ class _Workers:
             if self._timeout is not None:
                 self._until = self._began + self._timeout
         self.drawn += 1
+        self._known.add(poller)
         self.pending.add(poller)
         poller._watch(self._tell_done)  # cancelled, it is done before it is due
-        if poller.done():
-            self._tell_done(poller)
-            return
         self._put_back(poller)
 
     def next_done(self) -> Poller | None:
@@ -247,7 +242,9 @@ class _Workers:
     def _serve(self, entry: _Entry) -> None:
         at, _, poller, job = entry
         until = min(at, self._until)
-        self._wait(until)
+        seconds = until - self._clock.monotonic()
+        if seconds > 0:
+            sleep_unless(self._news, seconds, self._clock)
         if self._ended.is_set():
             return
         served = job if self._stands_still else None  # such a wait is never cut short
@@ -262,18 +259,13 @@ class _Workers:
         while not poller._take_turn(served):  # another thread is sending
             if self._ended.wait(LOOK_AGAIN):
                 return
-        if poller.done():
-            self._done.put(poller)
-        else:
-            self._put_back(poller)
+        self._put_back(poller)
 
     def _put_back(self, poller: Poller) -> None:
+        if poller.done():
+            self._done.put(poller)
+            return
         job = poller._call.job
         at = self._clock.monotonic() + poller._due_in()
         with self._lock:
             heapq.heappush(self._agenda, _Entry(at, next(self._serial), poller, job))
-
-    def _wait(self, until: float) -> None:
-        seconds = until - self._clock.monotonic()
-        if seconds > 0:
-            sleep_unless(self._news, seconds, self._clock)
