@@ -399,7 +399,7 @@ class Call(Owner):
         return self.job.progress.overdue(self.clock.monotonic())
 
     @property
-    def is_job(self) -> bool:
+    def is_begun(self) -> bool:
         """Whether something was asked to wait for."""
         return self.current().is_begun
 
@@ -451,7 +451,7 @@ class Call(Owner):
             logger.info("%s: %s after %d polls, %.1f s", url, status, polls, self.elapsed)
         leads_on = redirect_of(response) is not response
         if leads_on or (response.status_code is not None and not is_final(response.status_code)):
-            token = self.token() if self.is_job else None
+            token = self.token() if self.is_begun else None
             if token is not None:
                 vars(response)["_continuation_token"] = token.anew()
 
@@ -467,9 +467,9 @@ class Call(Owner):
                 error.response = job.response if error.response is None else error.response
             if error.request is job.request and (is_whole or isinstance(error, WorkFailed)):
                 return
-        if not (self.is_job or job.unanswered):
+        if not (job.is_begun or job.unanswered):
             return
-        if isinstance(error, requests.RequestException) and self.is_job:
+        if isinstance(error, requests.RequestException) and job.is_begun:
             error.request = error.request or job.request
             error.response = job.response if error.response is None else error.response
             show_no_secrets(error)
@@ -483,7 +483,7 @@ class Call(Owner):
         if self._noted == id(error):
             return
         self._noted = id(error)
-        how = "the job goes on" if self.is_job else "it may be sent again"
+        how = "the job goes on" if self.is_begun else "it may be sent again"
         with suppress(AttributeError):  # from Python 3.11 on
             error.add_note(f"{how}: {token.line(repr(text))}")  # type: ignore[attr-defined,unused-ignore]
 

@@ -254,7 +254,7 @@ class Exchange:
         ended: requests.RequestException
         if self._given_up is not None and not isinstance(error, PollingError):
             ended = self._call.ended(self._given_up)
-        elif self._is_of_address(error) and self._call.is_job:
+        elif self._is_of_address(error) and self._call.is_begun:
             ended = requests.exceptions.InvalidURL(error, request=self._call.sent)
         else:
             return error

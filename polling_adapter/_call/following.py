@@ -156,7 +156,7 @@ class Following:
         try:
             upcoming = next(stock(redirect))
         except ValueError as error:
-            if isinstance(error, requests.RequestException) or not call.is_job:
+            if isinstance(error, requests.RequestException) or not call.is_begun:
                 raise
             raise unreadable(error, call.sent, redirect) from None
         self._repetition = repetition(redirect, request, upcoming)
@@ -205,6 +205,6 @@ def leads_on(session: requests.Session, call: Call, response: requests.Response)
     try:
         return bool(session.get_redirect_target(response))
     except ValueError as error:
-        if not call.is_job:
+        if not call.is_begun:
             raise
         raise unreadable(error, call.sent, response) from None
