@@ -301,11 +301,9 @@ class Poller:
         else:
             step = self._sent(call, job.upcoming)
         if not isinstance(step, Next):
-            if call.following is None:  # somebody above has answered in our place
-                result: requests.Response = step
-                return result
             response: requests.Response = step
-            step = call.following.after(call, response, call.sent)
+            following = call.following  # None: somebody above has answered in our place
+            step = None if following is None else following.after(call, response, call.sent)
             if step is None:
                 return response
         if not isinstance(step, AsBefore):

@@ -202,12 +202,18 @@ class Exchange:
             if self._is_failure(error):
                 self.fail(error)
                 return
-            late = self._late(error)
-            if late is not None or self._is_half(error):
-                self._give_up_half(late)
+            call, answer = self._call, self.answer
+            is_half = answer is not None and isinstance(error, FAILURES) and is_lost(answer)
+            # requests has another error for what comes before the body
+            is_late = is_half and is_timeout(error) and not isinstance(error, requests.Timeout)
+            late = call.overdue() if is_late else None
+            if late is not None or (is_half and self._stands is None):
+                # It says no more than none: what was to begin the work may have done so.
+                self._given_up = late
+                call.job = call.job._replace(upcoming=call.sent, unanswered=not call.survives)
             elif self._stands is not None and self._is_ours(error) and self._is_cut(error):
                 # What a hook was sending is cut, and the answer that it has seen is there.
-                self.again = AsBefore(self._call.sent, self._stands.due, None)
+                self.again = AsBefore(call.sent, self._stands.due, None)
         self.stand()
 
     def stand(self) -> None:
@@ -223,16 +229,6 @@ class Exchange:
     def _stands(self) -> Job | None:
         """Where the job is by the answer, if that has named an address which is yet to be asked."""
         return self._judged if self._judged is not None and self._judged.leads_on else None
-
-    def _is_half(self, error: requests.RequestException) -> bool:
-        """Whether ``error`` has cut the body of an answer that leads nowhere else."""
-        answer = self.answer if self._stands is None else None
-        return answer is not None and isinstance(error, FAILURES) and is_lost(answer)
-
-    def _give_up_half(self, late: GiveUp | None) -> None:
-        """Half an answer says no more than none: what was to begin the work may have done so."""
-        call, self._given_up = self._call, late
-        call.job = call.job._replace(upcoming=call.sent, unanswered=not call.survives)
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
@@ -252,26 +248,16 @@ class Exchange:
         cycle would keep connections open until the collector comes.
         """
         ended: requests.RequestException
+        is_unreadable = self.answer is None and isinstance(error, LocationValueError)
         if self._given_up is not None and not isinstance(error, PollingError):
             ended = self._call.ended(self._given_up)
-        elif self._is_of_address(error) and self._call.is_begun:
+        elif is_unreadable and self._call.is_begun:  # its address, which requests lets through
             ended = requests.exceptions.InvalidURL(error, request=self._call.sent)
         else:
             return error
         ended.__cause__ = error
         show_no_secrets(error)
         return ended
-
-    def _is_of_address(self, error: Exception) -> bool:
-        """Whether urllib3 could not read where to send the request, which requests lets through."""
-        return self.answer is None and isinstance(error, LocationValueError)
-
-    def _late(self, error: requests.RequestException) -> GiveUp | None:
-        """Whether the body of the answer has not come in the call's time. requests has another
-        error for what comes before it."""
-        if self.answer is None or isinstance(error, requests.Timeout):
-            return None
-        return self._call.overdue() if is_timeout(error) and is_lost(self.answer) else None
 
     def _is_failure(self, error: requests.RequestException) -> bool:
         """Whether ``error`` is that of the request, and not what came of its answer."""
