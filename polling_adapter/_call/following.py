@@ -99,6 +99,8 @@ class Following:
                 polls.clear()
                 passed.extend(news)
                 yield from news
+                if owner_of(request) is not call:  # who follows by hand has had this in between
+                    request = call.owns(request)
         yield from polls
 
     def after(

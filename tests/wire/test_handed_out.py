@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from polling_adapter import PollingPolicy, PollingSession, PollingTimeout, TooManyPolls
+from polling_adapter import PollingPolicy, PollingSession, PollingTimeout, TooManyPolls, Wait
 
 from ..conftest import MixedSession, Open, both_ways, mounted_adapter, polling_session
 from ..fake_clock import FakeClock
@@ -377,6 +377,19 @@ def test_P7_a_job_that_a_plain_session_began_is_of_its_origin(
         resumed = session.resume(token, polling=FAST.replace(clock=clock, total_timeout=None))
         assert resumed.result().text == "done"
     assert "Authorization" not in elsewhere.seen[0].headers
+
+
+@kinds
+def test_P4_one_by_one_each_wait_is_told_once(
+    server: Server, kind: Callable[..., PollingSession], clock: FakeClock
+) -> None:
+    redirect, waits = Reply(302, {"Location": "/x"}), list[Wait]()
+    server.script(redirect, redirect, poll("/w", "5"), poll("/w", "6"), redirect, DONE)
+    with kind(policy=FAST.replace(clock=clock, on_wait=waits.append)) as session:
+        first = session.post(server.url, allow_redirects=False)
+        list(session.resolve_redirects(first, first.request))
+    assert [(wait.number, wait.seconds) for wait in waits] == [(1, 5), (2, 6)]
+    assert clock.slept == [5, 6]
 
 
 @kinds
