@@ -341,8 +341,9 @@ class Poller:
             send = partial(ask, upcoming.method, upcoming.given, **kwargs)
             reads = not kwargs.get("stream", self._session.stream)
             return attempt(call, lambda: _answer(send()), reads=reads)
-        request = upcoming.request() if isinstance(upcoming, Parcel) else upcoming
-        sent: requests.Response | Next = call.following.attempt(call, call.owns(request))
+        if isinstance(upcoming, Parcel):
+            upcoming = upcoming.request(self._session.cookies)
+        sent: requests.Response | Next = call.following.attempt(call, call.owns(upcoming))
         return sent
 
     def _check_limits(self) -> Poller:

@@ -19,7 +19,7 @@ from ._call.handed_out import HandedOut
 from ._call.hooks import REQUESTS, give_back, mark, mark_of, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
-from ._call.next_request import decide_alike
+from ._call.next_request import decide_alike, made_of
 from ._call.parcel import Unprepared
 from ._call.resumed import resumed
 from .adapter import PollingAdapter, PollingAdapterMixin
@@ -107,9 +107,8 @@ class PollingMixin(_Base):
             request.hooks = own.hooks  # so it is known, if somebody above sends it again
             return self._send_in(choice, kwargs, own)
         follows = kwargs.get("allow_redirects", True)
-        policy = (
-            choice.policy if isinstance(choice, Call) else choice
-        )  # a job's, sent again by hand
+        # A request of a job may be sent again by hand.
+        policy = choice.policy if isinstance(choice, Call) else choice
         call = call_after(handed_to(request), self.policy, policy, request, follows=follows)
         response = call.run(self._first, call, request, kwargs)
         if not follows and response.next is not None:
@@ -155,6 +154,7 @@ class PollingMixin(_Base):
             return self._resolved_by_hand(resp, req, options)
         if yield_requests:
             following: Following = owner.following or self._following(options)
+            req = made_of(req)
             stock = partial(self._stock_peek, owner, req, options)
             return following.peek(owner, resp, req, stock)  # type: ignore[return-value]
         if not leads_on(self, owner, redirect_of(resp)):
@@ -263,10 +263,10 @@ class PollingMixin(_Base):
         response = super().send(request, **kwargs)
         if call.exchange.again is not None and "Set-Cookie" in response.headers:
             # requests has stored it, but what is made of this request has cookies of its own.
-            jar = RequestsCookieJar()
-            jar.update(request._cookies or RequestsCookieJar())
+            jar, kept = RequestsCookieJar(), made_of(request)
+            jar.update(kept._cookies or RequestsCookieJar())
             extract_cookies_to_jar(jar, request, response.raw)
-            request._cookies = jar
+            kept._cookies = jar
         return response
 
     def _resolved_by_hand(

@@ -31,6 +31,7 @@ from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
 from .messages import ERRORS, resume_by, without_token
+from .next_request import stand_in
 from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
@@ -159,6 +160,7 @@ class Call(Owner):
             self.origin = sys.intern(str(request.url))  # many jobs that wait began at the same
         elif self.policy.before_poll is not None and self.job.progress.is_job:
             ready = self._made_ready(request, self.policy.before_poll)
+            stand_in(ready, request)
         progress, response = self.job.progress, self.job.response
         verdict = self.overdue()
         if verdict is not None:
@@ -172,7 +174,7 @@ class Call(Owner):
         self, request: requests.PreparedRequest, before_poll: Callable[..., Any]
     ) -> requests.PreparedRequest:
         """A copy of ``request``, as the caller's ``before_poll`` leaves it: nothing of that is in
-        what is sent again, follows from it, or goes elsewhere."""
+        what is sent again, or goes elsewhere."""
         if origin(request.url) != origin(self.origin):
             return request
         copy = self._owned_copy(request.copy())
@@ -295,12 +297,21 @@ class Call(Owner):
             self.find_meaning(response)
             self.answered(response, *self.verdict(response))
 
-    def failed(self, error: requests.RequestException) -> Verdict:
-        """The request brought no answer: when may it be sent again? None: ``error`` ends it."""
+    def failed(
+        self, error: requests.RequestException, half: requests.Response | None = None
+    ) -> Verdict:
+        """The request brought no answer: when may it be sent again? None: ``error`` ends it.
+
+        :param half: an answer that was cut short.
+        """
         request = self.sent
-        what, timed_out = what_failed(error), is_timeout(error)
         progress, verdict = self.job.progress.failed(
-            request.method or "", what, timed_out, self.policy, self.clock.monotonic()
+            request.method or "",
+            what_failed(error),
+            self.policy,
+            self.clock.monotonic(),
+            timed_out=is_timeout(error),
+            asked=None if half is None else retry_after(half.headers, self.clock.time()),
         )
         self.job = self.job._replace(
             progress=progress,

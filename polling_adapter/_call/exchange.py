@@ -20,6 +20,7 @@ from .failures import FAILURES, is_timeout, show_no_secrets
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
+from .next_request import stand_in
 from .read_ahead import unread
 from .timeout import leave_to_caller, shorten
 
@@ -177,7 +178,8 @@ class Exchange:
         sent, changed = response.request, response is self.answer
         ours = sent is not None and owner_of(sent) is self._call
         self.answer = None
-        if ours:  # it is what an auth handler has sent that is asked again, if anything is
+        if ours and not changed:  # what an auth handler has sent is asked again, if anything is
+            stand_in(sent, self._call.sent)
             self._call.job = self._call.job._replace(request=sent)
         if changed or ours:
             self.judge(response)
@@ -235,7 +237,7 @@ class Exchange:
         if self._is_cut(error):
             self._put_back()
             return
-        verdict = self.out_of_time or self._call.failed(error)
+        verdict = self.out_of_time or self._call.failed(error, self.answer)
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)
         elif verdict is not None:

@@ -114,8 +114,7 @@ class Following:
         redirect = redirect_of(response)
         counts = due is None and redirect is response
         upcoming: Any = getattr(response, "_next", None)  # a pickled response has none
-        changed = call.policy.before_poll is not None  # what that has done is for one request only
-        is_ready = upcoming is not None and owner_of(upcoming) is call and not changed
+        is_ready = upcoming is not None and owner_of(upcoming) is call
         if not is_ready and not leads_on(session, call, redirect):
             return None
         if call.passes_by:
@@ -123,9 +122,6 @@ class Following:
         if counts:
             self._check_redirects(call, response)
         if not is_ready:
-            # Looked at a second time, an answer that leads to itself is no repetition of itself.
-            if changed:
-                self._repetition = None
             options = self._options()
             upcoming = next(
                 session.resolve_redirects(redirect, request, yield_requests=True, **options)

@@ -25,6 +25,20 @@ _DECISIONS = (
 Repetition: TypeAlias = int | None
 
 
+def made_of(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """What the next request is made of where ``request`` is redirected: the same, or what it stands
+    in for."""
+    return vars(request).get("_made_of", request)  # type: ignore[no-any-return]
+
+
+def stand_in(copy: requests.PreparedRequest, request: requests.PreparedRequest) -> None:
+    """``copy`` is sent in place of ``request``, with more than what the next one shall have: what
+    ``before_poll`` adds, or credentials that answer a challenge, which may be for one address only
+    (RFC 7616 section 3.4)."""
+    if copy is not request:
+        vars(copy)["_made_of"] = made_of(request)
+
+
 class _Preparer(SessionRedirectMixin):
     """Only prepares the next request, with the logic of requests."""
 
@@ -89,7 +103,7 @@ def repetition(
     """What to remember of ``response``, of which requests made ``upcoming``."""
     if upcoming.url != request.url or upcoming.method != request.method:
         return None
-    return _leads_by(response, request)
+    return _leads_by(response)
 
 
 def repeats(
@@ -110,7 +124,7 @@ def repeats(
     headers = response.headers
     return (
         before is not None
-        and before == _leads_by(response, request)
+        and before == _leads_by(response)
         and request.body is None
         and "Set-Cookie" not in headers
         and "Cookie" not in request.headers
@@ -118,8 +132,8 @@ def repeats(
     )
 
 
-def _leads_by(response: requests.Response, request: requests.PreparedRequest) -> int:
-    return hash((response.status_code, request.url, response.headers.get("Location")))
+def _leads_by(response: requests.Response) -> int:
+    return hash((response.status_code, response.url, response.headers.get("Location")))
 
 
 def decide_alike(session: requests.Session, kind: type[requests.Session]) -> bool:

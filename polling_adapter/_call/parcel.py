@@ -8,11 +8,12 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import requests
-from requests.cookies import RequestsCookieJar
+from requests.cookies import RequestsCookieJar, merge_cookies
 from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 
 from .hooks import has_hooks, hooks_of
+from .next_request import made_of, stand_in
 
 
 def by_name(headers: Mapping[Any, Any] | None) -> dict[str, Any]:
@@ -66,7 +67,16 @@ class Parcel:
         has no other ones keeps none: else they grew with the square of the jobs that set them.
     """
 
-    __slots__ = ("_body_position", "_cookies", "_headers", "_hooks", "body", "method", "url")
+    __slots__ = (
+        "_body_position",
+        "_cookies",
+        "_headers",
+        "_hooks",
+        "_made_of",
+        "body",
+        "method",
+        "url",
+    )
 
     def __init__(self, request: requests.PreparedRequest, known: Any) -> None:
         self.url = request.url
@@ -77,6 +87,8 @@ class Parcel:
         self.body = request.body
         self._body_position = request._body_position
         self._hooks = hooks_of(request) if has_hooks(request) else None
+        other = made_of(request)
+        self._made_of = None if other is request else Parcel(other, known)
 
     @property
     def headers(self) -> CaseInsensitiveDict[Any]:
@@ -84,16 +96,22 @@ class Parcel:
         names, values = self._headers[::2], self._headers[1::2]
         return CaseInsensitiveDict(zip(names, values, strict=True))
 
-    def request(self) -> requests.PreparedRequest:
-        """The request, as it was."""
+    def request(self, known: Any) -> requests.PreparedRequest:
+        """The request, as it was.
+
+        :param known: the session's cookies, as they are now.
+        """
         request = requests.PreparedRequest()
         request.method = self.method
         request.url = self.url
         request.headers = self.headers
-        request._cookies = RequestsCookieJar() if self._cookies is None else self._cookies
+        kept = merge_cookies(RequestsCookieJar(), known) if self._cookies is None else self._cookies
+        request._cookies = kept
         request.body = self.body
         request._body_position = self._body_position
         request.hooks = {"response": self._hooks or []}
+        if self._made_of is not None:
+            stand_in(request, self._made_of.request(known))
         return request
 
 

@@ -75,9 +75,11 @@ def _as_redirected(
     """The arguments of a request that goes where redirects have led: the session adds to it what
     requests would have left in it."""
     headers: dict[str, Any] = {}
+    given = by_name(kwargs.get("headers"))
     if token.polls or token.redirects:
-        kept = token.has_body or token.is_typed
-        headers = dict.fromkeys(("Cookie", *(() if kept else _OF_A_BODY)))
+        dropped = () if token.has_body or token.is_typed else _OF_A_BODY
+        headers = dict.fromkeys(("Cookie", *dropped))
+        given = {k: v for k, v in given.items() if k.title() not in dropped}  # those of the start
         if token.is_typed:  # so that a token of what is made here says so, too
             headers["Content-Type"] = session.headers.get("Content-Type")
     headers |= token.headers
@@ -87,7 +89,6 @@ def _as_redirected(
     if isinstance(params, Mapping) and isinstance(session.params, Mapping):
         params = {**dict.fromkeys(session.params), **params}
     kwargs = {**kwargs, "params": params}
-    given = by_name(kwargs.get("headers"))
     if session.should_strip_auth(token.origin, token.url):
         # Whoever has altered a token has chosen where it leads: nothing that the session, netrc or
         # the caller has is meant for there.

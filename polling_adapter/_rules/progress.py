@@ -118,25 +118,33 @@ class Progress(NamedTuple):
         if poll or refused:
             return self._asked(answer, policy, now, wall, poll)
         if answer.status in policy.failure_statuses and self.survives(answer.method):
-            return self._failed(answer.status, answer, policy, now, wall)
+            return self._failed(answer.status, retry_after(answer.headers, wall), policy, now)
         seen = _seen(self.seen, answer.status)
         is_result = self.is_result or answer.leads_to_result
         after = self._replace(failures=0, fives=0, refusals=0, is_result=is_result, seen=seen)
         return after, None
 
     def failed(
-        self, method: str, what: str | int, timed_out: bool, policy: PollingPolicy, now: float
+        self,
+        method: str,
+        what: str | int,
+        policy: PollingPolicy,
+        now: float,
+        *,
+        timed_out: bool = False,
+        asked: float | None = None,
     ) -> tuple[Progress, Verdict]:
-        """A request brought no response.
+        """A request brought no response, or half of one.
 
         :param what: the kind of the error; of one that says which status came, that.
+        :param asked: the seconds that half a response asks to wait.
         :return: None where the error is the caller's: it was not a poll that failed.
         """
         if timed_out and self.left(now) == 0:
             return self, self._out_of_time(f"{what}: 0 s are left")
         if not self.survives(method):
             return self, None
-        return self._failed(what, None, policy, now, 0)
+        return self._failed(what, asked, policy, now)
 
     def survives(self, method: str) -> bool:
         """Whether a request by ``method`` may fail without ending the call: one that follows a
@@ -233,7 +241,7 @@ class Progress(NamedTuple):
         return after._replace(unusable=self.unusable + 1), due
 
     def _failed(
-        self, what: str | int, answer: Answer | None, policy: PollingPolicy, now: float, wall: float
+        self, what: str | int, asked: float | None, policy: PollingPolicy, now: float
     ) -> tuple[Progress, Verdict]:
         since = self.failing_since if self.failures else now
         after = self._replace(
@@ -247,9 +255,7 @@ class Progress(NamedTuple):
         if enough is not None:
             return after, GiveUp("outage_max", enough)
         # P1: what a server asks for holds for a failure too (RFC 9110 section 10.2.3)
-        asked = None if answer is None else retry_after(answer.headers, wall)
-        backoff = _backoff(self.failures, policy)
-        at = now + max(backoff, asked or 0.0, policy.min_wait)
+        at = now + max(_backoff(self.failures, policy), asked or 0.0, policy.min_wait)
         allowed = "" if policy.poll_failures is None else f" of {policy.poll_failures}"
         reason = f"{shown}, failed poll {after.failures}{allowed} in a row"
         return after, Due(at, reason, asked, wrong=True)

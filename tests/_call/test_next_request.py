@@ -26,9 +26,12 @@ def request(url: str = URL, method: str = "GET", **kwargs: Any) -> requests.Prep
     return requests.Request(method, url, **kwargs).prepare()
 
 
-def response(status: int = 303, location: str = "/work", **headers: str) -> requests.Response:
+def response(
+    status: int = 303, location: str = "/work", url: str = URL, **headers: str
+) -> requests.Response:
     made = requests.Response()
     made.status_code = status
+    made.url = url
     made.headers = CaseInsensitiveDict({"Location": location, **headers})
     return made
 
@@ -48,7 +51,8 @@ def test_not_the_first_time() -> None:
         (response(status=307), request(), ()),
         (response(location="/work/"), request(), ()),
         (response(**{"Set-Cookie": "a=1"}), request(), ()),
-        (response(), request(f"{URL}#part"), ()),
+        (response(url=f"{URL}#part"), request(f"{URL}#part"), ()),
+        (response(url=f"{URL}?made=ready"), request(), ()),
         (response(), request(data=b"body"), ()),
         (response(), request(cookies={"a": "1"}), ()),
         (response(), request(), ("a",)),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from polling_adapter._call.next_request import made_of, stand_in
 from polling_adapter._call.parcel import Parcel, Unprepared
 
 
@@ -23,11 +24,32 @@ from polling_adapter._call.parcel import Parcel, Unprepared
 )
 def test_what_is_packed(kwargs: dict[str, Any]) -> None:
     request = requests.Request("PUT", "http://example.org/work?a=b#c", **kwargs).prepare()
-    unpacked = Parcel(request, {}).request()
+    unpacked = Parcel(request, {}).request({})
     for name in ("method", "url", "headers", "body", "hooks", "_body_position"):
         assert getattr(unpacked, name) == getattr(request, name)
     assert dict(unpacked._cookies or {}) == dict(request._cookies or {})
     assert unpacked.copy().headers == request.headers
+
+
+def test_what_is_sent_in_place_of_another() -> None:
+    request = requests.Request("GET", "http://example.org/work").prepare()
+    signed = request.copy()
+    signed.headers["Authorization"] = "Digest"
+    stand_in(signed, request)
+    unpacked = Parcel(signed, {}).request({})
+    assert unpacked.headers["Authorization"] == "Digest"
+    assert made_of(unpacked).headers == request.headers
+    assert made_of(request) is request
+
+
+def test_cookies_are_those_of_the_session_where_it_knows_them_all() -> None:
+    known = requests.cookies.cookiejar_from_dict({"a": "1", "b": "2"})
+    for cookies in ({}, {"a": "1"}):
+        given = requests.cookies.cookiejar_from_dict(cookies)
+        request = requests.Request("GET", "http://example.org/", cookies=given).prepare()
+        assert dict(Parcel(request, known).request(known)._cookies or {}) == {"a": "1", "b": "2"}
+    request = requests.Request("GET", "http://example.org/", cookies={"a": "own"}).prepare()
+    assert dict(Parcel(request, known).request(known)._cookies or {}) == {"a": "own"}
 
 
 def test_what_is_not_prepared_yet() -> None:

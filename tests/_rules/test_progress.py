@@ -31,7 +31,9 @@ class Call:
     def failed(
         self, method: str, what: str = "ReadTimeout", timed_out: bool = True, now: float = NOW
     ) -> Due | GiveUp | None:
-        self.progress, verdict = self.progress.failed(method, what, timed_out, self.policy, now)
+        self.progress, verdict = self.progress.failed(
+            method, what, self.policy, now, timed_out=timed_out
+        )
         return verdict
 
     def pause(self, due: Due | GiveUp | None, now: float = NOW) -> float | GiveUp:

@@ -112,6 +112,20 @@ def test_P7_of_one_job_only(server: Server) -> None:
         assert cookies(session) == [("all", "1", "/")]
 
 
+def test_P7_in_the_order_of_a_call_that_blocks(server: Server) -> None:
+    """A server may take the first of two cookies by one name."""
+    replies = poll("/w"), sets("a=new; Path=/", poll("/w")), poll("/w"), DONE
+    for kind in ("blocks", "waits"):
+        server.script(*replies)
+        with PollingSession(policy=FAST) as session:
+            session.cookies.set("a", "old")
+            if kind == "blocks":
+                session.get(server.url)
+            else:
+                session.begin("GET", server.url).result()
+    assert sent(server) == [*["a=old"] * 2, *["a=old; a=new"] * 2] * 2
+
+
 @pytest.mark.parametrize("value", ["2", None])
 def test_P7_what_has_changed_while_a_job_waits(server: Server, value: str | None) -> None:
     """From the request on that is prepared next: a cookie that is gone is not sent any more."""

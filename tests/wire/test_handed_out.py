@@ -485,3 +485,32 @@ def test_before_poll_gives_nothing_to_where_a_redirect_is_followed_by_hand(
         (*_, last) = session.resolve_redirects(second, second.request)  # type: ignore[arg-type]
     assert last.text == "done"
     assert [seen.headers.get("X-Secret") for seen in elsewhere.seen] == [None] * 3
+
+
+@pytest.mark.parametrize("leaves", [poll, lambda url: Reply(302, {"Location": url})])
+def test_what_before_poll_puts_into_a_request_is_not_in_the_next(
+    server: Server, elsewhere: Server, connect: Open, leaves: Callable[[str], Reply]
+) -> None:
+    def made_ready(request: requests.PreparedRequest) -> None:
+        request.headers["X-Secret"] = "credential"
+
+    server.script(poll("/w"), poll("/w"), leaves(f"{elsewhere.url}/there"))
+    session = connect(FAST.replace(before_poll=made_ready))
+    response = session.get(server.url, allow_redirects=False)
+    while response.next is not None:
+        response = session.send(response.next, allow_redirects=False)
+    assert [seen.headers.get("X-Secret") for seen in server.seen] == [None, *["credential"] * 2]
+    assert [seen.headers.get("X-Secret") for seen in elsewhere.seen] == [None]
+
+
+@pytest.mark.parametrize("status", [303, 404, 200])
+def test_P1_an_answer_that_is_cut_short_asks_to_wait_too(
+    server: Server, connect: Open, clock: FakeClock, status: int
+) -> None:
+    """Whoever follows by hand reads it, and whoever is answered."""
+    cut = poll("/w/2", "60", status)._replace(body=b"some", fault="cut")
+    server.script(poll("/w/1", "1"), cut, DONE)
+    session = connect(FAST.replace(clock=clock))
+    response = session.get(server.url, allow_redirects=False)
+    assert session.send(response.next, allow_redirects=False).text == "done"  # type: ignore[arg-type]
+    assert [seconds for seconds in clock.slept if seconds] == [1, 60]

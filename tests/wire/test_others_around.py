@@ -4,6 +4,7 @@ nothing is started twice."""
 from __future__ import annotations
 
 import pickle
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,8 @@ from polling_adapter import (
 
 from ..conftest import MixedSession, Open
 from ..fake_clock import FakeClock
-from ..server import DONE, RESET, Reply, Server, again, poll
+from ..server import DONE, RESET, Reply, Seen, Server, again, poll
+from .ways import Way
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -119,6 +121,25 @@ def test_P4_P7_what_digest_auth_has_sent_is_asked_again(
     session = connect(FAST.replace(clock=clock, backoff_factor=4))
     assert session.post(server.url, auth=HTTPDigestAuth("user", "secret")).text == "done"
     assert [seconds for seconds in clock.slept if seconds] == [1, 4, 2]
+
+
+@pytest.mark.parametrize("unseen", [again(), again("0", 503), Reply(502), None])
+@pytest.mark.parametrize("ready", [None, lambda request: None], ids=["", "before_poll"])
+def test_P7_credentials_of_one_request_are_not_in_the_next(
+    server: Server, ask: Way, unseen: Reply | None, ready: Any
+) -> None:
+    """A server that checks what RFC 7616 section 3.4.6 says: the uri is that of the request."""
+    replies = iter([again("0"), poll("/w"), poll("/w/1"), unseen or poll("/w/1"), poll("/v"), DONE])
+
+    def answer(seen: Seen) -> Reply:
+        given = re.search('uri="([^"]*)"', seen.headers.get("Authorization", ""))
+        if given is None:
+            return Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+        return next(replies) if given[1] == seen.path else Reply(400)
+
+    server.answer = answer
+    policy = FAST.replace(backoff_factor=0, before_poll=ready)
+    assert ask(policy, "POST", server.url, auth=HTTPDigestAuth("user", "secret")).text == "done"
 
 
 def test_P1_fragments_are_not_sent_and_do_not_matter(

@@ -396,3 +396,23 @@ def test_P10_what_a_redirect_drops_the_session_does_not_add(
             assert poller.result().text == "done"
         sent = [[name for name in names if name in seen.headers] for seen in server.seen]
         assert sent == [[*names], [*kept, "X-Own"], [*kept, "X-Own"]]
+
+
+def test_P10_what_a_start_has_for_its_body_is_not_in_a_poll(server: Server) -> None:
+    """The arguments of the start may be given again."""
+    start: Any = {
+        "headers": {"Content-Type": "a/b", b"Content-Encoding": "gzip", "X-Own": "1"},
+        "data": b"work",
+    }
+    server.script(poll("/w"), poll("/w"), DONE)
+    with PollingSession(policy=FAST) as session:
+        session.post(server.url, **start)
+        server.script(poll("/w"), poll("/w"), DONE)
+        poller = session.begin("POST", server.url, **start)
+        while not poller.done():
+            poller = session.resume(poller.continuation_token(), **start)
+            poller.poll()
+    names = ("Content-Type", "Content-Encoding", "X-Own")
+    sent = [[name for name in names if name in seen.headers] for seen in server.seen]
+    assert sent[3:] == sent[:3]
+    assert {seen.body for seen in (*server.seen[1:3], *server.seen[4:])} == {b""}
