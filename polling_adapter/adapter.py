@@ -41,7 +41,6 @@ from ._call.next_request import (
     repetition,
     unreadable,
 )
-from ._call.read_ahead import unread
 from ._continuation import continuation_token
 from ._rules.address import origin, printable, same
 from .policy import PollingPolicy
@@ -328,9 +327,11 @@ class _Chain:
         """The session above may follow a redirect, or not."""
         call = self._call
         if call.job.due is not None:
-            call.release(response)  # within bounds, before the session reads all of it
+            # within bounds, before the session reads all of it
             if has_hooks(request):
-                unread(response)
+                call.look_at(response)
+            else:
+                call.release(response)
         try:
             upcoming = foreseen(response, request)
         except ValueError as error:

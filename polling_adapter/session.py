@@ -239,8 +239,10 @@ class PollingMixin(_Base):
         step = Next(own, call.job.due, call.job.response)
         send = partial(self._send_in, call, kwargs)
         result, _ = until_answered(call, step, send, reads=not kwargs.get("stream", self.stream))
+        if not isinstance(result, requests.Response):
+            return result  # what somebody has put in the place of requests' own send()
         for response in (result, *result.history):
-            if response.request is own:
+            if getattr(response, "request", None) is own:
                 give_back(own, request)
                 response.request = request
         call.tell(result)

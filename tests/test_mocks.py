@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from unittest.mock import MagicMock, Mock, create_autospec, patch
+
 import pytest
 import requests
 import requests_mock
@@ -78,3 +83,44 @@ def test_responses_below_a_mounted_adapter(clock: FakeClock) -> None:
     with pytest.raises(TooManyPolls):
         session.get(f"{URL}/work")
     assert len(clock.slept) == 50
+
+
+def a_response(**kept: object) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response._content, response.url = 200, b"body", URL
+    vars(response).update(kept)
+    return response
+
+
+def of_spec() -> Any:
+    response = create_autospec(requests.Response, instance=True)
+    more = {"history": [], "headers": {}, "is_redirect": False, "raw": None}
+    response.configure_mock(status_code=200, text="body", **more)
+    return response
+
+
+SEND = "requests.adapters.HTTPAdapter.send"
+URLOPEN = "urllib3.connectionpool.HTTPConnectionPool.urlopen"
+
+
+@pytest.mark.parametrize(
+    ("target", "mocked"),
+    [
+        (SEND, lambda: MagicMock(status_code=200, text="body", is_redirect=False)),
+        (SEND, of_spec),
+        (SEND, a_response),
+        (SEND, lambda: a_response(raw=MagicMock())),
+        (SEND, lambda: a_response(raw=BytesIO(b"body"), _content=False)),
+        (URLOPEN, lambda: MagicMock(status=200, reason="", stream=lambda *_, **__: [b"body"])),
+        ("requests.Session.send", lambda: Mock(status_code=200, text="body")),
+        ("requests.Session.request", lambda: Mock(status_code=200, text="body")),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_P7_what_requests_takes_of_a_mock(
+    connect: Open, target: str, mocked: Callable[[], object], stream: bool
+) -> None:
+    with patch(target, return_value=mocked()), requests.Session() as stock:
+        assert stock.get(URL, stream=stream).text == "body"
+    with patch(target, return_value=mocked()):
+        assert connect(PollingPolicy()).get(URL, stream=stream).text == "body"

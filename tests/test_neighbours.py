@@ -31,6 +31,7 @@ from polling_adapter import (
     TooManyPolls,
     as_completed,
 )
+from polling_adapter.pending import accepted
 
 from .conftest import Open
 from .server import DONE, RESET, Reply, Seen, Server, again, poll
@@ -58,6 +59,26 @@ def test_requests_cache_keeps_a_result_and_never_a_poll(server: Server) -> None:
         assert (response.text, len(server.seen)) == ("done", 5)
         kept = session.get(f"{server.url}/work")
         assert (kept.text, kept.from_cache, len(server.seen)) == ("done", True, 5)
+
+
+@pytest.mark.parametrize("status", [202, 302, 303, 307])
+@pytest.mark.parametrize("ask", ["get", "begin", "tokens"])
+def test_requests_cache_that_keeps_what_asks_to_wait(server: Server, status: int, ask: str) -> None:
+    server.script(*[poll("/", status=status)] * 3, DONE)
+    policy = FAST.replace(pending=accepted)
+    with CachedPollingSession(
+        backend="memory", policy=policy, allowable_codes=(200, status)
+    ) as session:
+        if ask == "get":
+            response = session.get(server.url)
+        else:
+            poller = session.begin("GET", server.url)
+            while ask == "tokens" and not poller.done():
+                poller = session.resume(poller.continuation_token())
+                poller.poll()
+            response = poller.result()
+        assert response.text == "done"
+    assert server.asked == ["GET /"] * 4
 
 
 def test_requests_cache_with_another_policy_for_one_call(server: Server) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import requests
 
-from .read_ahead import kept, looked_at
+from .read_ahead import kept, looked_at, unread
 
 logger = logging.getLogger("polling_adapter")
 
@@ -33,19 +33,33 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
         raw.drain_conn()  # nothing follows the headers
         response._content, response._content_consumed = b"", True
         return
-    try:
-        if hasattr(raw, "_fp") and hasattr(raw, "drain_conn"):
-            body = looked_at(response, out_of_time)
+    body = _within_bounds(response, out_of_time)
+    if body is not None:
+        if hasattr(raw, "drain_conn"):
             raw.drain_conn()
-        else:  # a mock's
-            body = kept(response.iter_content(1), out_of_time)
-    except Exception as error:  # the body is of no use: whatever is wrong with it, let it go
+        response._content, response._content_consumed = body, True
+        response.close()
+
+
+def look_at(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
+    """As :func:`release`, but what there is of the body is yet to be read."""
+    if hasattr(response.raw, "_fp"):
+        _within_bounds(response, out_of_time)
+    else:
+        release(response, out_of_time)
+        unread(response)
+
+
+def _within_bounds(response: requests.Response, out_of_time: Callable[[], bool]) -> bytes | None:
+    """The body, which is yet to be read, but a mock's; None: it is of no use, and dropped."""
+    try:
+        if hasattr(response.raw, "_fp"):
+            return looked_at(response, out_of_time)
+        return kept(response.iter_content(1), out_of_time)
+    except Exception as error:  # whatever is wrong with it, let it go
         logger.debug("the body of a %s is dropped: %r", response.status_code, error)
         drop(response)
-        return
-    response._content = body
-    response._content_consumed = True
-    response.close()
+        return None
 
 
 def is_lost(response: requests.Response) -> bool:

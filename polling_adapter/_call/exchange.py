@@ -21,7 +21,7 @@ from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
 from .next_request import stand_in
-from .read_ahead import unread
+from .read_ahead import read_ahead
 from .timeout import leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")
@@ -61,7 +61,8 @@ def attempt(
     call.exchange = exchange
     try:
         response = send()
-        if call.job.request is not None:  # else somebody above has answered in our place
+        # Else somebody has answered in our place, or in that of requests' own send().
+        if call.job.request is not None and isinstance(response, requests.Response):
             exchange.judge(response)
         return exchange.again or response
     except Exception as error:
@@ -286,7 +287,10 @@ class Exchange:
         if response.raw is None or (hooked and not response.ok):
             return True  # it may be one step of a handshake, on this very connection
         try:
-            _ = response.content
+            if hooked:
+                read_ahead(response)
+            else:
+                _ = response.content
         except FAILURES as error:
             drop(response)
             self.fail(error)
@@ -296,8 +300,6 @@ class Exchange:
         except requests.exceptions.ContentDecodingError:
             if not response.is_redirect:  # requests does not mind it then
                 raise
-        if hooked:
-            unread(response)
         return True
 
     def _is_cut(self, error: requests.RequestException) -> bool:

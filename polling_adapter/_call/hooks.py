@@ -111,7 +111,7 @@ def as_list(hooks: Any) -> list[Hook]:
 
 
 def _given(request: requests.PreparedRequest) -> Any:
-    hooks: Any = request.hooks
+    hooks: Any = getattr(request, "hooks", None)  # that of a cache (requests-cache's) has none
     return hooks.get("response") if hooks else None
 
 

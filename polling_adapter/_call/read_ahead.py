@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from http.client import HTTPException, IncompleteRead
 from io import BytesIO
@@ -43,8 +44,22 @@ def looked_at(response: requests.Response, out_of_time: Callable[[], bool]) -> b
     return kept(raw.stream(BODY_LIMIT + 1, decode_content=True), out_of_time)
 
 
+def read_ahead(response: requests.Response) -> None:
+    """All of the body is here, and is yet to be read, which is how hooks find it with requests.
+
+    :raises requests.RequestException: it cannot be read to its end.
+    """
+    if not hasattr(response.raw, "_fp"):  # what a mock has that knows nothing of wires
+        unread(response)
+        return
+    try:
+        _look_ahead(response.raw, sys.maxsize, lambda: False)
+    except (OSError, HTTPException):
+        _ = response.content  # it comes again, as requests has it
+
+
 def unread(response: requests.Response) -> None:
-    """Leave a body that was read as if it were not, which is how hooks find it with requests."""
+    """Read the body of a mock, and leave it as if it were not read."""
     headers = {k: v for k, v in response.headers.items() if k.lower() not in _OF_THE_CODING}
     body = BytesIO(response.content or b"")
     raw = urllib3.HTTPResponse(body, headers, response.status_code, preload_content=False)
@@ -74,12 +89,13 @@ class _ReadAhead:
 
     def __init__(self, fp: Any) -> None:
         self._fp = fp
-        self._seen = b""
+        self._seen = bytearray()
+        self._given = 0  # of what was seen
         self._error: Exception | None = None
         self._is_read = False
 
     def look(self, limit: int, out_of_time: Callable[[], bool]) -> bytes:
-        while self._error is None and not is_fp_closed(self._fp):
+        while self._error is None and not self._is_over():
             try:
                 part = self._some()
                 if not part:
@@ -94,7 +110,7 @@ class _ReadAhead:
                 self._error = error
         if self._error is not None:
             raise self._error
-        return self._seen
+        return bytes(self._seen[self._given :])
 
     def read(self, amount: int | None = None) -> bytes:
         """As a file does it, but it may be less than ``amount``."""
@@ -118,7 +134,7 @@ class _ReadAhead:
 
     def close(self) -> None:
         """What was seen comes no more, either."""
-        self._seen, self._error, self._is_read = b"", None, True
+        self._seen, self._error, self._is_read = bytearray(), None, True
         self._fp.close()
 
     def _some(self) -> bytes:
@@ -128,6 +144,10 @@ class _ReadAhead:
             return self._fp.read1(_STEP)  # type: ignore[no-any-return]
         return self._fp.read(1)  # type: ignore[no-any-return]
 
+    def _is_over(self) -> bool:
+        # A mock's closes itself when it is asked, and says so afterwards.
+        return is_fp_closed(self._fp) or bool(getattr(self._fp, "closed", False))
+
     def _is_short(self) -> bool:
         """Whether more is to come, as far as http.client knows."""
         return getattr(self._fp, "length", None) != 0
@@ -136,17 +156,20 @@ class _ReadAhead:
         """http.client's read1() takes the end of a connection for that of a body."""
         missing = getattr(self._fp, "length", None)
         if missing:
-            raise IncompleteRead(self._seen, missing)
+            raise IncompleteRead(bytes(self._seen), missing)
 
     def _again(self, amount: int | None) -> bytes:
-        size = len(self._seen) if amount is None or amount < 0 else amount
-        part, self._seen = self._seen[:size], self._seen[size:]
+        end = None if amount is None or amount < 0 else self._given + amount
+        part = bytes(self._seen[self._given : end])
+        self._given += len(part)
+        if self._given == len(self._seen):
+            self._seen, self._given = bytearray(), 0
         return part
 
     def _on(self, read: Callable[..., bytes], amount: int | None) -> bytes:
         if self._error is not None:
             raise self._error
-        part = b"" if is_fp_closed(self._fp) else read() if amount is None else read(amount)
+        part = b"" if self._is_over() else read() if amount is None else read(amount)
         self._is_read = self._is_read or not part or amount is None
         return part
 

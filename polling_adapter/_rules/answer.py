@@ -30,6 +30,7 @@ class Answer(NamedTuple):
     :param is_pending: it is no redirect, and to be polled all the same.
     :param leads_to_result: it is no redirect, and tells where the result is.
     :param named: seconds to wait, that the caller has found where the headers name no usable time.
+    :param from_cache: a cache of the client has given it.
     """
 
     method: str
@@ -38,6 +39,12 @@ class Answer(NamedTuple):
     is_pending: bool = False
     leads_to_result: bool = False
     named: float | None = None
+    from_cache: bool = False
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether a cache may give it again to who asks for the same."""
+        return self.status in STORABLE or self.is_pending or self.from_cache
 
 
 def is_final(status: int) -> bool:

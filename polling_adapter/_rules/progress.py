@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
-from .answer import IDEMPOTENT, SAFE, STORABLE, Answer, is_final, is_poll, retry_after
+from .answer import IDEMPOTENT, SAFE, Answer, is_final, is_poll, retry_after
 
 # A server that answers 500 is there, and fails: so many in a row are its answer.
 _ENOUGH_OF_500 = 5
@@ -227,7 +227,7 @@ class Progress(NamedTuple):
         if asked is None and answer.named is not None:
             asked = answer.named
             reason += f", {_number(asked)} s by the policy's retry_after"
-        storable = answer.status in STORABLE
+        storable = answer.may_be_stored
         refusals = 0 if poll else self.refusals + 1
         after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
         if asked is not None:

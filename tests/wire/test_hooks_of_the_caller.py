@@ -732,6 +732,50 @@ def test_P7_reading_is_left_to_the_hook(server: Server, connect: Open) -> None:
     assert found == [b"", b"40 %", b"done"]
 
 
+@pytest.mark.parametrize("body", [b"", b"the end", b"long" * 500_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_P7_the_raw_response_is_that_of_requests(
+    server: Server, connect: Open, body: bytes, chunked: bool
+) -> None:
+    """For a hook, and afterwards: its version, its reason, its headers, as often as they came."""
+    found: list[Any] = []
+
+    def facts(response: requests.Response, **_: Any) -> None:
+        raw = response.raw
+        lines = [(name, raw.headers.getlist(name)) for name in sorted(raw.headers)]
+        found.append([type(raw), raw.version, raw.reason, raw.status, lines, raw.retries is None])
+
+    cookies = "a=1; Path=/\r\nSet-Cookie: b=2; Path=/"
+    end = Reply(200, {**DATE, "Set-Cookie": cookies}, (lambda: [body]) if chunked else body)
+    for make in (requests.Session, lambda: connect(FAST)):
+        server.script(poll("/w"), poll("/w"), end)
+        if make is requests.Session:
+            server.script(to("/w", 303), to("/w", 303), end)
+        with make() as session:
+            response = session.get(server.url, hooks={"response": facts})
+            assert response.content == body
+            facts(response)
+    stock, ours = found[: len(found) // 2], found[len(found) // 2 :]
+    assert ours[2:] == stock[2:]
+    assert [one[1:4] for one in ours] == [[11, one[2], one[3]] for one in stock]
+
+
+def test_P7_a_redirect_that_cannot_be_decoded_is_the_hooks_to_read(
+    server: Server, connect: Open
+) -> None:
+    broken = {"Location": "/v", "Content-Encoding": "gzip"}
+    server.script(poll("/w"), Reply(302, broken, b"this is no gzip"), DONE)
+    session = connect(FAST)
+
+    def reads(response: requests.Response, **_: Any) -> None:
+        _ = response.content
+
+    with pytest.raises(requests.exceptions.ContentDecodingError):
+        session.get(server.url, hooks={"response": reads})
+    server.script(poll("/w"), Reply(302, broken, b"this is no gzip"), DONE)
+    assert session.get(server.url, hooks={"response": lambda response, **_: None}).text == "done"
+
+
 class Handshake(AuthBase):
     """Answers a 401 as requests_ntlm does: two more requests on the same connection, and a look
     into the unread response of the first for its socket."""
