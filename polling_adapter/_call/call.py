@@ -450,7 +450,7 @@ class Call(Owner):
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         return ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
-            request=job.request,
+            request=job.asked,
             response=job.response,
             url=_without_userinfo(upcoming.url),
             polls=job.progress.polls,
@@ -478,15 +478,15 @@ class Call(Owner):
         if isinstance(error, PollingError):
             is_whole = error.url is not None
             if not is_whole:  # it is of the caller's predicate, which cannot know all
-                error.request, error.url = job.request, _without_userinfo(self.sent.url)
+                error.request, error.url = job.asked, _without_userinfo(self.sent.url)
                 error.polls, error.elapsed = job.progress.polls, self.elapsed
                 error.response = job.response if error.response is None else error.response
-            if error.request is job.request and (is_whole or isinstance(error, WorkFailed)):
+            if error.request is job.asked and (is_whole or isinstance(error, WorkFailed)):
                 return
         if not (job.is_begun or job.unanswered):
             return
         if isinstance(error, requests.RequestException) and job.is_begun:
-            error.request = error.request or job.request
+            error.request = error.request or job.asked
             error.response = job.response if error.response is None else error.response
             show_no_secrets(error)
         token = self.token()

@@ -73,6 +73,13 @@ class Job(NamedTuple):
         """Whether it is known what comes next."""
         return self._led_to() is not None
 
+    @property
+    def asked(self) -> requests.PreparedRequest | None:
+        """The last request that was sent, or where that was in another call, answered."""
+        if self.request is not None or self.response is None:
+            return self.request
+        return self.response.request
+
     def may_be_sent(self, upcoming: Upcoming) -> bool:
         """Whether ``upcoming`` cannot begin the work twice: nobody knows what became of a request
         that was sent and not answered."""

@@ -145,6 +145,21 @@ def test_pollers_are_asked_again(server: Server) -> None:
 notes = pytest.mark.skipif(sys.version_info < (3, 11), reason="no notes before Python 3.11")
 
 
+def test_at_the_first_wait_too_and_no_note_besides(server: Server, connect: Open) -> None:
+    session = connect(FAST.replace(max_polls=0))
+    for ask in (
+        lambda: session.get(f"{server.url}/s"),
+        lambda: session.send(session.get(f"{server.url}/s", allow_redirects=False).next),  # type: ignore[arg-type]
+    ):
+        server.script(poll("/w?key=secret"), DONE)
+        with pytest.raises(PollingError) as caught:
+            ask()
+        assert line_of(str(caught.value)) == "session.resume(error.continuation_token).result()"
+        assert not hasattr(caught.value, "__notes__")
+        assert f"GET {server.url}/w?..." in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+
 @notes
 def test_so_does_the_note_of_what_is_not_ours(server: Server, connect: Open) -> None:
     def boom(_: object) -> None:
