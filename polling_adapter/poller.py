@@ -19,6 +19,7 @@ from ._call.exchange import attempt
 from ._call.failures import without_frames
 from ._call.job import AsBefore, Next
 from ._call.messages import unknown
+from ._call.next_request import stand_in_as
 from ._call.parcel import Parcel, Unprepared
 from ._call.timeout import check_timeout
 from ._call.turn import LOOK_AGAIN, Turn
@@ -343,7 +344,9 @@ class Poller:
             return attempt(call, lambda: _answer(send()), reads=reads)
         if isinstance(upcoming, Parcel):
             upcoming = upcoming.request(self._session.cookies)
-        sent: requests.Response | Next = call.following.attempt(call, call.owns(upcoming))
+        own = call.owns(upcoming)
+        stand_in_as(own, upcoming)
+        sent: requests.Response | Next = call.following.attempt(call, own)
         return sent
 
     def _check_limits(self) -> Poller:

@@ -163,6 +163,7 @@ def owned(
     hooks = OwnedHooks(hooks_of(request), owner)
     own: requests.PreparedRequest = object.__new__(type(request))
     vars(own).update(vars(request), hooks={**(request.hooks or {}), "response": hooks})
+    vars(own).pop("_made_of", None)  # what it stood in for is over
     return own, hooks
 
 

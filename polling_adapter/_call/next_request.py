@@ -39,6 +39,15 @@ def stand_in(copy: requests.PreparedRequest, request: requests.PreparedRequest) 
         vars(copy)["_made_of"] = made_of(request)
 
 
+def stand_in_as(own: requests.PreparedRequest, request: requests.PreparedRequest) -> None:
+    """``own`` is ``request`` as a call sends it now, and stands in for the same."""
+    other = made_of(request)
+    if other is not request:
+        twin = object.__new__(type(other))
+        vars(twin).update(vars(other), hooks=own.hooks)
+        stand_in(own, twin)
+
+
 class _Preparer(SessionRedirectMixin):
     """Only prepares the next request, with the logic of requests."""
 

@@ -462,3 +462,15 @@ def test_P6_a_refusal_that_a_class_above_has_asked_again_is_over(
             session.post(f"{server.url}/start")
         assert session.resume(continuation_token(caught.value) or "").result().text == "done"
     assert server.asked == ["POST /start", "POST /start", "GET /w"]
+
+
+def test_P7_a_request_that_answered_a_challenge_is_sent_again_by_hand(server: Server) -> None:
+    """It is one of its own then: what follows is made of it."""
+    challenge = Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+    server.answer = lambda seen: DONE if "Authorization" in seen.headers else challenge
+    with PollingSession(policy=FAST) as session:
+        answered = session.get(server.url, auth=HTTPDigestAuth("user", "secret")).request
+        answered.headers["X-Own"] = "1"
+        server.script(poll("/w"), poll("/v"), DONE)
+        assert session.send(answered).text == "done"
+    assert [seen.headers.get("X-Own") for seen in server.seen[2:]] == ["1", "1", "1"]
