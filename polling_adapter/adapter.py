@@ -216,6 +216,7 @@ class _Chain:
         while (upcoming := self._next_poll(response, sent)) is not None:
             call.release(response)
             sent = upcoming
+            self._cookies.are_in_next()
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
@@ -305,7 +306,7 @@ class _Chain:
         if repeats(self._repetition, redirect, request, request._cookies or self._cookies):
             return request
         if self._cookies:
-            self._cookies.hand_to_session(response, call.clock.time())
+            self._cookies.hand_to_next(response, call.clock.time())
         try:
             upcoming = next_request(redirect, request, self._options["proxies"])
         except (ValueError, requests.RequestException) as error:

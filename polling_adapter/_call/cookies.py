@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +23,11 @@ class Cookies:
     know is put there.
     """
 
-    __slots__ = ("_lines", "_only")
+    __slots__ = ("_lines", "_new", "_only")
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str, str], tuple[str, float]] = {}
+        self._new = 0  # so many, at the most, of the latest are not in the next request
         self._only: Any = None  # that has brought all of them, and needs nothing
 
     def __len__(self) -> int:
@@ -43,15 +46,30 @@ class Cookies:
             key = line.partition("=")[0].strip(), found.get("domain", "").lower(), path
             self._lines.pop(key, None)
             self._lines[key] = line, now
+            self._new += 1
 
     def hand_to_session(self, response: requests.Response, now: float) -> None:
         """``response`` brings all of them, as they are ``now``."""
+        self._hand(response, now, self._lines.values())
+
+    def hand_to_next(self, response: requests.Response, now: float) -> None:
+        """``response`` brings those that are new, to the request that is made of it: it has the
+        others already."""
+        self._hand(response, now, [*islice(reversed(self._lines.values()), self._new)][::-1])
+
+    def are_in_next(self) -> None:
+        """That request is the next."""
+        self._new = 0
+
+    def _hand(
+        self, response: requests.Response, now: float, lines: Iterable[tuple[str, float]]
+    ) -> None:
         message = _message(response)
         if message is not None and message is not self._only:
             with suppress(KeyError):  # mocks may have something of their own
                 del message["Set-Cookie"]
             add = getattr(message, "add", None) or message.add_header
-            for line, at in self._lines.values():
+            for line, at in lines:
                 add("Set-Cookie", _aged(line, now - at))
 
 

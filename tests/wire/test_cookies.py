@@ -317,6 +317,28 @@ def test_P7_cookies_of_many_polls(kind: str) -> None:
         assert {cookie.name for cookie in session.cookies} == {f"c{n}" for n in range(-1, 100)}
 
 
+def test_P3_each_poll_brings_its_own_cookies_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of all before it: to read them again and again took the square of their number."""
+    read: list[int] = []
+    stock = http.client.HTTPMessage.get_all
+
+    def get_all(self: Any, name: str, *default: Any) -> Any:
+        found = stock(self, name, *default)
+        read.append(len(found or ()) if name.lower() == "set-cookie" else 0)
+        return found
+
+    monkeypatch.setattr(http.client.HTTPMessage, "get_all", get_all)
+    total = []
+    for polls in (50, 100):
+        session, adapter = over("mounted", FAST)
+        adapter.left = polls
+        read.clear()
+        with session, session.get("http://host.test/w"):
+            assert len(session.cookies) == polls + 1
+        total.append(sum(read))
+    assert total[1] < 2.5 * total[0]
+
+
 def test_P7_one_that_is_set_and_deleted_at_once(server: Server, connect: Open) -> None:
     """http.cookiejar deletes first, in whichever order they come."""
     cookies_set = {"Set-Cookie": "a=new; Path=/", "set-cookie": "a=; Path=/; Max-Age=0"}
