@@ -111,7 +111,7 @@ class PollingMixin(_Base):
         policy = choice.policy if isinstance(choice, Call) else choice
         call = call_after(handed_to(request), self.policy, policy, request, follows=follows)
         response = call.run(self._first, call, request, kwargs)
-        if not follows and response.next is not None:
+        if not follows and isinstance(response.next, requests.PreparedRequest):
             mark(response.next, hand_out(call, response))
         return response
 

@@ -116,11 +116,11 @@ URLOPEN = "urllib3.connectionpool.HTTPConnectionPool.urlopen"
         ("requests.Session.request", lambda: Mock(status_code=200, text="body")),
     ],
 )
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kwargs", [{}, {"stream": True}, {"allow_redirects": False}])
 def test_P7_what_requests_takes_of_a_mock(
-    connect: Open, target: str, mocked: Callable[[], object], stream: bool
+    connect: Open, target: str, mocked: Callable[[], object], kwargs: Any
 ) -> None:
     with patch(target, return_value=mocked()), requests.Session() as stock:
-        assert stock.get(URL, stream=stream).text == "body"
+        assert stock.get(URL, **kwargs).text == "body"
     with patch(target, return_value=mocked()):
-        assert connect(PollingPolicy()).get(URL, stream=stream).text == "body"
+        assert connect(PollingPolicy()).get(URL, **kwargs).text == "body"
