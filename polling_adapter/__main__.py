@@ -54,7 +54,9 @@ def demo(arguments: argparse.Namespace) -> int:
     try:
         with ExitStack() as stack:
             url = arguments.url or stack.enter_context(ReferenceServer()).url
-            Demo(url, _say if bar is None else _say_above, show, bar).run(arguments.duration)
+            shown = Demo(url, _say if bar is None else _say_above, show, bar)
+            # A server of its own is no matter of a proxy.
+            shown.run(arguments.duration, trust_env=bool(arguments.url))
     except BrokenPipeError:
         raise
     # requests lets a ValueError pass, of a Location that cannot be read
@@ -131,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         other.add_argument(
             flag,
             type=read,
-            default=os.environ.get(variable, default),
+            default=os.environ.get(variable) or default,
             metavar=variable.removeprefix("APP_").replace("LOG_", ""),
             help=f"default: {variable} of the environment, or {default}",
         )

@@ -5,10 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 logger = logging.getLogger("polling_adapter.reference_server")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sends a reply in one piece, at once: no client waits for a delayed acknowledgement."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def handle_expect_100(self) -> bool:
+        is_expected = super().handle_expect_100()
+        self.wfile.flush()
+        return is_expected
 
 
 class CuttingServer(ThreadingHTTPServer):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from ._call.messages import without_line
 from ._clock import SystemClock
 from ._rules.address import printable
 from .exceptions import PollingError
@@ -66,10 +67,11 @@ class Demo:
         self._started = self._clock.monotonic()
         self._requests = 0
 
-    def run(self, duration: float | None = None) -> None:
+    def run(self, duration: float | None = None, trust_env: bool = True) -> None:
         """Post, and print the result.
 
         :param duration: seconds that the work shall take; None: the server chooses.
+        :param trust_env: proxies of the environment are used, and netrc.
         :raises requests.RequestException: no result came.
         :raises NoResult: what came is none.
         """
@@ -80,6 +82,7 @@ class Demo:
         self._started = self._clock.monotonic()
         with ExitStack() as stack:
             session = stack.enter_context(PollingSession(policy=policy))
+            session.trust_env = trust_env
             session.hooks["response"].append(self._hop)
             if self._bar is not None:
                 stack.enter_context(self._bar)
@@ -90,7 +93,7 @@ class Demo:
 
     def _hop(self, response: requests.Response, **_: Any) -> None:
         asked = response.headers.get("Retry-After")
-        wait = "" if asked is None else f", Retry-After: {asked}"
+        wait = "" if asked is None else f", Retry-After: {ascii(asked)[1:-1]}"
         outcome = f"{response.status_code} {response.reason}{wait}"
         self._tell(response.request.method or "", response.url, outcome)
 
@@ -137,7 +140,7 @@ _OF_THE_WIRE = (OSError, HTTPException, urllib3.exceptions.HTTPError)
 def in_words(error: Exception) -> str:
     """What went wrong, for who reads no Python."""
     if isinstance(error, PollingError) or not isinstance(error, requests.ConnectionError):
-        return str(error)
+        return without_line(str(error))
     url = printable(getattr(error.request, "url", None)) or "the server"
     cause: BaseException = error
     # What is below them, urllib3 1.26 has tried and got over.

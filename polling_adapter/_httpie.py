@@ -21,6 +21,7 @@ from httpie.plugins import TransportPlugin
 from httpie.ssl_ import AVAILABLE_SSL_VERSION_ARG_MAPPING, HTTPieHTTPSAdapter
 from requests.adapters import BaseAdapter
 
+from ._call.messages import without_line
 from .adapter import PollingAdapterMixin
 from .exceptions import PollingError
 from .policy import PollingPolicy
@@ -70,7 +71,7 @@ class _ShowsWhy(PollingAdapterMixin):
             return super().send(request, *args, **kwargs)
         except PollingError as error:
             raise PollingError(  # with no request, as HTTPie would add its URL to the message
-                str(error).partition(": session.resume(")[0],  # no command of a shell
+                without_line(str(error)),
                 url=error.url,
                 polls=error.polls,
                 elapsed=error.elapsed,

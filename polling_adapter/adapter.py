@@ -33,6 +33,7 @@ from ._call.handed_out import HandedOut
 from ._call.hooks import done, has_hooks, mark_of, owned, owner_of
 from ._call.job import Next
 from ._call.meaning import redirect_of
+from ._call.messages import WITH_A_SESSION
 from ._call.next_request import (
     Repetition,
     foreseen,
@@ -123,7 +124,7 @@ class PollingAdapterMixin(_Base):
         answered = challenges(request) if redirect is None else []
         followed = redirect or (answered[0] if answered else None)
         before = mark_of(request, HandedOut) if followed is None else followed.handed
-        call = call_after(before, self.policy, upcoming=request)
+        call = call_after(before, self.policy, upcoming=request, opening=WITH_A_SESSION)
         chain = _Chain(call, super().send, options, request.hooks, answered)
         return call.run(chain.answer, request, redirect)
 

@@ -26,13 +26,15 @@ class PollingError(requests.RequestException):
     ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the
     seconds since the call began. ``continuation_token`` is what :meth:`PollingSession.resume` takes
     to go on, with limits that count anew; None where there is nothing to go on with, or where it is
-    unknown whether the work has begun.
+    unknown whether the work has begun. ``policy`` is what the call kept to, for whoever goes on;
+    None of an error that was pickled, as functions of a policy may not be.
     """
 
     url: str | None
     polls: int
     elapsed: float
     continuation_token: str | None
+    policy: Any = None
 
     def __init__(
         self,
@@ -48,6 +50,10 @@ class PollingError(requests.RequestException):
         self.elapsed = elapsed
         self.continuation_token = continuation_token
         super().__init__(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made: Any = super().__reduce__()
+        return *made[:2], {**made[2], "policy": None}
 
 
 class PollingTimeout(PollingError, requests.Timeout, TimeoutError):

@@ -16,12 +16,11 @@ import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from ._clock import SystemClock
-from ._cutting_server import CuttingServer
+from ._cutting_server import CuttingServer, Handler
 from ._rules.address import authority
 from ._works import Done, Pending, Works
 
@@ -126,31 +125,32 @@ def _error(status: HTTPStatus, message: str, **headers: str) -> _Reply:
     return _Reply(status, {"error": message}, headers)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: _WorksServer
-    protocol_version = "HTTP/1.1"
-    # A reply leaves in one piece, at once: a client never waits for a delayed acknowledgement.
-    wbufsize = -1
-    disable_nagle_algorithm = True
     timeout = 300  # seconds that an idle connection is kept
 
     def handle_any(self) -> None:
         started = _clock.monotonic()
-        self._skip_body()
+        if not self._skip_body():
+            return
         reply = _reply_to(self.server.works, self.command, self.path)
         self._send(reply)
         taken = (_clock.monotonic() - started) * 1000
-        _logger.info("%s %s %d %.1f ms", self.command, self.path, reply.status, taken)
+        path = ascii(self.path)[1:-1]  # a terminal takes orders from what is no text
+        _logger.info("%s %s %d %.1f ms", self.command, path, reply.status, taken)
 
     do_GET = do_HEAD = do_POST = do_OPTIONS = do_PUT = do_PATCH = do_DELETE = handle_any
 
-    def _skip_body(self) -> None:
+    def _skip_body(self) -> bool:
+        """False where the client has hung up before its end: there is nobody to work for."""
         length = self.headers.get("Content-Length", "0")
         readable = re.fullmatch("[0-9]{1,9}", length) and int(length) <= _BODY_LIMIT
         if "Transfer-Encoding" in self.headers or not readable:
             self.close_connection = True  # what follows on it is not the next request
-        else:
-            self.rfile.read(int(length))
+        elif len(self.rfile.read(int(length))) < int(length):
+            self.close_connection = True
+            return False
+        return True
 
     def _send(self, reply: _Reply) -> None:
         content = b"" if reply.content is None else json.dumps(reply.content).encode() + b"\n"
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass  # handle_any() logs, once the reply is sent
 
     def log_message(self, format: str, *args: Any) -> None:
-        _logger.info(format, *args)
+        _logger.info("%s", ascii(format % args)[1:-1])
 
 
 class _WorksServer(CuttingServer):

@@ -13,14 +13,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from itertools import chain
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urljoin, urlsplit
 
 from requests.utils import requote_uri
 
 from ._clock import Clock, SystemClock
-from ._cutting_server import CuttingServer
+from ._cutting_server import CuttingServer, Handler
 from ._fake_clock import FakeClock
 from ._rules.answer import retry_after
 
@@ -73,8 +73,16 @@ class Answer:
             raise TypeError(f"status={self.status!r} is not accepted: it takes a whole number")
         if not 100 <= self.status <= 999:
             raise ValueError(f"status={self.status!r} is not accepted: it takes 100 to 999")
-        if not all(isinstance(part, str) for item in self.headers.items() for part in item):
+        is_mapping = isinstance(self.headers, Mapping)
+        if not is_mapping or not all(isinstance(one, str) for one in chain(*self.headers.items())):
             raise TypeError(f"headers={self.headers!r} is not accepted: it takes names and text")
+        if not isinstance(self.body, (bytes, str)) and not callable(self.body):
+            raise TypeError(
+                f"body={self.body!r} is not accepted: it takes bytes, text or a function; of JSON, "
+                "Answer.json() makes one"
+            )
+        if isinstance(self.delay, bool) or not isinstance(self.delay, (int, float)):
+            raise TypeError(f"delay={self.delay!r} is not accepted: it takes seconds")
         if not 0 <= self.delay <= threading.TIMEOUT_MAX:
             raise ValueError(f"delay={self.delay!r} is not accepted: it takes seconds, 0 or more")
         if self.fault not in (None, *get_args(_Fault)):
@@ -161,6 +169,9 @@ class PollingServer:
         """
         if not script:
             raise ValueError(f"nothing is to be answered to {path}: give one answer or more")
+        for step in script:
+            if not isinstance(step, Answer) and not callable(step):
+                raise TypeError(f"{step!r} is not accepted: it takes answers, and functions of one")
         if not path.startswith("/"):
             raise ValueError(f"path={path!r} is not accepted: it begins with /")
         with self._lock:
@@ -213,8 +224,12 @@ class PollingServer:
         try:
             return request, self.answer(request)
         except Exception as error:
-            self._raised = self._raised or error
+            self._note(error)
             return request, Answer(500, {}, f"{error!r}\n")
+
+    def _note(self, error: Exception) -> None:
+        """A function of the script has raised it."""
+        self._raised = self._raised or error
 
     def _is_to_be_sent(self, request: Request, answer: Answer) -> None:
         """From now on, the client may know when to come again."""
@@ -235,12 +250,8 @@ class PollingServer:
         return url._replace(scheme="", netloc="", fragment="").geturl() if here else None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: _Listening
-    protocol_version = "HTTP/1.1"
-    # An answer leaves in one piece, at once: a client never waits for a delayed acknowledgement.
-    wbufsize = -1
-    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         super().setup()
@@ -281,9 +292,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         if callable(body):
-            self._send_parts(body(), ends=answer.fault is None)
+            self._send_parts(body, ends=answer.fault is None)
         elif answer.fault == "cut":
-            self._send_parts([body], ends=False)
+            self._send_parts(lambda: [body], ends=False)
         else:
             if "content-length" not in given and answer.status not in (204, 304):
                 self.send_header("Content-Length", str(len(body)))
@@ -291,14 +302,17 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-    def _send_parts(self, parts: Iterable[bytes], ends: bool) -> None:
+    def _send_parts(self, parts: Callable[[], Iterable[bytes]], ends: bool) -> None:
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            for part in filter(None, parts):  # an empty one would be the last
+            for part in filter(None, parts()):  # an empty one would be the last
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                 self.wfile.flush()
         except OSError:  # the client has hung up, or the parts end it
+            ends = False
+        except Exception as error:
+            self.server.owner._note(error)
             ends = False
         if ends:
             self.wfile.write(b"0\r\n\r\n")

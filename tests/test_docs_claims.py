@@ -30,7 +30,7 @@ DOCS = TOP / "docs"
 # Their messages are for who calls a command, who reads them there.
 COMMANDS = {"__main__.py", "_demo.py"}
 # What these raise, the package itself catches.
-CAUGHT = {"body.py", "read_ahead.py", "view.py", "below.py"}
+CAUGHT = {"body.py", "read_ahead.py", "view.py", "below.py", "__init__.py"}
 
 
 def text_of(page: str) -> str:

@@ -167,7 +167,26 @@ def test_its_own_server_is_gone_and_nothing_is_resumed(capsys: pytest.CaptureFix
 def test_another_server_is_not_gone(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.script(poll("/work/42", "86400"))
     assert main(["demo", "--url", server.url]) == 1
-    assert f"resume with GET {server.url}/work/42" in " ".join(capsys.readouterr().err.split())
+    err = " ".join(capsys.readouterr().err.split())
+    assert err.endswith(f"resume with GET {server.url}/work/42")  # and no line of Python
+
+
+def test_its_own_server_is_no_matter_of_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert main(["demo", "--duration", "0"]) == 0
+    assert "one call, 2 requests" in capsys.readouterr().out
+
+
+def test_what_a_server_says_gives_the_terminal_no_orders(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.script(poll("/w", "\x1b[2J"), Reply(200, {}, b"{}"))
+    assert main(["demo", "--url", server.url]) == 0
+    assert "Retry-After: \\x1b[2J" in capsys.readouterr().out
 
 
 def test_no_password_is_shown(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,3 +411,7 @@ def test_serve_reads_the_environment() -> None:
         assert process.wait(10) == 2
         assert "'eighty' is no port" in process.communicate()[1]
     assert time.monotonic() - started < 10
+    # As docker compose passes on what is not set
+    with running("serve", "--port", "0", APP_HOST="", APP_LOG_LEVEL="") as process:
+        assert process.stdout is not None
+        assert "http://127.0.0.1:" in process.stdout.readline()

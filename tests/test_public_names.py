@@ -7,6 +7,7 @@ import functools
 import re
 from pathlib import Path
 
+import pytest
 import requests
 
 import polling_adapter
@@ -59,6 +60,26 @@ def test_the_public_names() -> None:
     ]
     assert all(hasattr(polling_adapter, name) for name in polling_adapter.__all__)
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_each_name_is_where_it_is_looked_up() -> None:
+    """What is imported when it is asked for is what a type checker is told."""
+    (typed,) = (
+        node for node in ast.parse((PACKAGE / "__init__.py").read_text()).body
+        if isinstance(node, ast.If)
+    )  # fmt: skip
+    told = {
+        alias.name: node.module
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == polling_adapter._HOME_OF
+    assert {*told} == {*polling_adapter.__all__}
+    assert {*dir(polling_adapter)} > {*polling_adapter.__all__}
+    assert polling_adapter.exceptions.PollingError is PollingError
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = polling_adapter.nothing
 
 
 def defined_by(file: Path) -> set[str]:

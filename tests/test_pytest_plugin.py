@@ -132,6 +132,7 @@ import sys
 def test_nothing_is_imported(request):
     assert request.config.pluginmanager.hasplugin("polling_adapter")
     assert not {"polling_adapter.testing", "http.server"} & set(sys.modules)
+    assert not {"requests", "urllib3", "ssl"} & set(sys.modules)  # gevent patches what they import
 """
     assert "1 passed" in run(unused)
 

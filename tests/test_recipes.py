@@ -70,6 +70,16 @@ def test_a_job_goes_on_when_its_program_starts_again(
     assert not kept.exists()
 
 
+def test_it_goes_on_with_a_start_that_is_refused(
+    server: Server, session: PollingSession, tmp_path: Path
+) -> None:
+    result_of, kept = recipe("keep_token.py", "result_of"), tmp_path / "token"
+    server.script(again("0"), DONE)
+    kept.write_text(session.begin("POST", server.url, json=QUESTION).continuation_token())
+    assert result_of(session, server.url, QUESTION, kept).text == "done"
+    assert [seen.body for seen in server.seen] == [json.dumps(QUESTION).encode()] * 2
+
+
 def test_a_start_that_fails_keeps_nothing(
     server: Server, session: PollingSession, tmp_path: Path
 ) -> None:

@@ -132,6 +132,39 @@ def test_what_cannot_be_read_is_answered(
     assert requests.get(f"{reference.url}/health", timeout=5).status_code == 200
 
 
+def test_who_hangs_up_before_the_end_begins_no_work(reference: ReferenceServer) -> None:
+    head = b"POST /start_work?duration=60 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"
+    with socket.create_connection(("127.0.0.1", reference.port), timeout=5) as connection:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert requests.get(f"{reference.url}/health", timeout=5).status_code == 200
+
+
+def test_who_waits_for_a_100_gets_it(reference: ReferenceServer) -> None:
+    """RFC 9110 section 10.1.1."""
+    head = b"POST /start_work?duration=60 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+    with socket.create_connection(("127.0.0.1", reference.port), timeout=5) as connection:
+        connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"body")
+        assert connection.recv(100).startswith(b"HTTP/1.1 303 ")
+
+
+def test_a_path_gives_the_terminal_no_orders(
+    reference: ReferenceServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO, "polling_adapter.reference_server"),
+        socket.create_connection(("127.0.0.1", reference.port), timeout=5) as connection,
+    ):
+        connection.sendall(b"GET /\x1b[2J HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while connection.recv(1000):
+            pass
+    assert "GET /\\x1b[2J 404" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
 def test_one_line_for_each_request(
     reference: ReferenceServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -602,6 +602,10 @@ def test_a_server_that_was_down_comes_back_on_its_port() -> None:
         ({"headers": {"Retry-After": 1}}, TypeError),
         ({"fault": "crash"}, ValueError),
         ({"delay": -1}, ValueError),
+        ({"delay": "1"}, TypeError),
+        ({"headers": None}, TypeError),
+        ({"body": {"rows": 7}}, TypeError),
+        ({"body": None}, TypeError),
     ],
 )
 def test_an_answer_that_cannot_be(wrong: dict[str, Any], error: type[Exception]) -> None:
@@ -610,9 +614,22 @@ def test_an_answer_that_cannot_be(wrong: dict[str, Any], error: type[Exception])
         Answer(**wrong)
 
 
+def test_what_a_body_raises_is_raised_where_the_block_ends() -> None:
+    def body() -> Iterator[bytes]:
+        yield b"half"
+        assert not "well"
+
+    with pytest.raises(AssertionError, match="well"), PollingServer() as server:  # noqa: PT012
+        url = server.answers("/", Answer(200, {}, body))
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            requests.get(url, timeout=5)
+
+
 def test_a_script_that_cannot_be(server: PollingServer) -> None:
     with pytest.raises(ValueError, match="give one answer or more"):
         server.answers("/x")
     with pytest.raises(ValueError, match="path='x' is not accepted"):
         server.answers("x", Answer())
+    with pytest.raises(TypeError, match="'text' is not accepted: it takes answers"):
+        server.answers("/x", Answer(), "text")  # type: ignore[arg-type]
     assert json.loads(Answer.json({"a": 1}).body) == {"a": 1}  # type: ignore[arg-type]

@@ -4,7 +4,7 @@
 def result_of(session, url, question, file):
     """``file``, a Path, holds the token for as long as there is no result."""
     if file.exists():
-        job = session.resume(file.read_text())
+        job = session.resume(file.read_text(), json=question)
     else:
         job = session.begin("POST", url, json=question)
         if not job.done():

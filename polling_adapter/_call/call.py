@@ -56,6 +56,7 @@ class Call(Owner):
     :param job: where it stands; None: it begins now.
     :param origin: a URL of where its first request goes; None: it is yet to be known.
     :param follows: whether redirects are followed: then the caller has no use for their bodies.
+    :param opening: what a line of code begins with that goes on with it.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Call(Owner):
         "following",
         "follows",
         "job",
+        "opening",
         "origin",
         "policy",
         "until",
@@ -81,8 +83,10 @@ class Call(Owner):
         *,
         origin: str | None = None,
         follows: bool = True,
+        opening: str = "",
     ) -> None:
         self.policy = policy
+        self.opening = opening
         self.clock = policy.clock
         self.job = Job(Progress.begin(policy, self.clock.monotonic())) if job is None else job
         self.origin = origin
@@ -446,9 +450,9 @@ class Call(Owner):
         if token is None:
             how = without_token(upcoming, job.may_be_sent(upcoming))
         else:
-            how = resume_by(token, self.policy, self.clock.time())
+            how = resume_by(token, self.policy, self.clock.time(), self.opening)
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
-        return ERRORS[verdict.limit](
+        error = ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
             request=job.asked,
             response=job.response,
@@ -458,6 +462,8 @@ class Call(Owner):
             continuation_token=None if token is None else str(token.anew()),
             **more,
         )
+        error.policy = self.policy
+        return error
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
@@ -501,7 +507,7 @@ class Call(Owner):
         self._noted = id(error)
         how = "the job goes on" if self.is_begun else "it may be sent again"
         with suppress(AttributeError):  # from Python 3.11 on
-            error.add_note(f"{how}: {token.line(repr(text))}")  # type: ignore[attr-defined,unused-ignore]
+            error.add_note(f"{how}: {self.opening}{token.line(repr(text))}")  # type: ignore[attr-defined,unused-ignore]
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

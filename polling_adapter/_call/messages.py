@@ -16,6 +16,9 @@ from ..exceptions import (
 )
 from ..policy import PollingPolicy
 
+#: What a line of code begins with that goes on below a session which has no ``resume()``
+WITH_A_SESSION = "with PollingSession() as session: "
+
 #: The error of each limit of the policy
 ERRORS: dict[Limit, type[PollingError]] = {
     "total_timeout": PollingTimeout,
@@ -25,17 +28,25 @@ ERRORS: dict[Limit, type[PollingError]] = {
 }
 
 
-def resume_by(token: Token, policy: PollingPolicy, wall: float) -> str:
+def resume_by(token: Token, policy: PollingPolicy, wall: float, opening: str) -> str:
     """How to go on, where there is a ``token``: by a line of code, with a policy that lets it.
 
     :param policy: that of the call which has ended. :param wall: seconds since the epoch.
+    :param opening: what the line begins with.
     """
     wait = token.due - wall
     limits = (policy.total_timeout, policy.retry_after_max)
     fits = all(limit is None or wait <= limit for limit in limits)
-    no_limits = "polling=PollingPolicy(total_timeout=None, retry_after_max=None)"
-    line = token.line("error.continuation_token", *(() if fits else (no_limits,)))
-    return f"resume with {token.method} {printable(token.url)}: {line}"
+    has_functions = any((policy.pending, policy.before_poll, policy.retry_after))
+    no_limits = "" if fits else ".replace(total_timeout=None, retry_after_max=None)"
+    polling = () if fits and not has_functions else (f"polling=error.policy{no_limits}",)
+    line = token.line("error.continuation_token", *polling)
+    return f"resume with {token.method} {printable(token.url)}: {opening}{line}"
+
+
+def without_line(message: str) -> str:
+    """The ``message`` of an error, for who reads no Python: without the line that goes on."""
+    return message.partition(f": {WITH_A_SESSION}")[0].partition(": session.resume(")[0]
 
 
 def without_token(upcoming: Any, may_be_sent: bool) -> str:

@@ -157,7 +157,8 @@ def _is_told(value: object) -> bool:
 
 def _inside(text: str) -> dict[str, Any]:
     try:
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        stripped = text.strip()  # a file may end with a newline
+        padded = stripped.encode("ascii") + b"=" * (-len(stripped) % 4)
         inside = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, RecursionError):
         inside = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import sys
 import time
@@ -17,8 +18,9 @@ from polling_adapter import (
     PollingTimeout,
     as_completed,
 )
+from polling_adapter.pending import accepted
 
-from ..conftest import Open
+from ..conftest import Open, mounted_adapter
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
 
@@ -37,7 +39,7 @@ def goes_on(line: str, names: dict[str, Any], **given: str) -> Any:
     for name, value in given.items():
         assert f"{name}..." in line
         line = line.replace(f"{name}...", f"{name}{value}")
-    return eval(line, {**names, "PollingPolicy": PollingPolicy})  # noqa: S307
+    return eval(line, names)  # noqa: S307
 
 
 LIMITS: dict[str, tuple[dict[str, Any], list[Reply]]] = {
@@ -65,9 +67,55 @@ def test_it_goes_on(server: Server, connect: Open, clock: FakeClock, limit: str)
     line = line_of(message)
     with PollingSession(policy=policy) as session:
         names: dict[str, Any] = {"session": session, "error": caught.value}
-        line = line.replace("PollingPolicy(", "session.policy.replace(")  # its clock
         assert goes_on(line, names).text == "done"
     assert server.asked[-1].startswith("POST /start" if limit == "refused" else "GET /w")
+
+
+def test_P6_it_keeps_the_policy_whose_functions_no_token_holds(
+    server: Server, connect: Open, clock: FakeClock
+) -> None:
+    """The line goes on in a session that knows nothing of them."""
+
+    def signed(request: requests.PreparedRequest) -> None:
+        request.headers["X-Signed"] = "1"
+
+    policy = FAST.replace(clock=clock, pending=accepted, before_poll=signed)
+    for limits in ({"total_timeout": 10}, {"retry_after_max": 10}):
+        server.script(Reply(202, {"Location": "/w"}), again("60"), Reply(202), Reply(202), DONE)
+        with pytest.raises(PollingError) as caught:
+            connect(policy.replace(**limits)).post(server.url)
+        error = caught.value
+        assert error.policy == policy.replace(**limits)
+        server.seen.clear()
+        with PollingSession() as session:
+            found = goes_on(line_of(str(error)), {"session": session, "error": error})
+        assert found.text == "done"
+        assert {seen.headers.get("X-Signed") for seen in server.seen} == {"1"}
+
+
+def test_P5_below_a_plain_session_it_has_a_session_of_its_own(server: Server) -> None:
+    server.script(poll("/w"), poll("/w"), DONE)
+    with mounted_adapter(FAST.replace(max_polls=1)) as session, pytest.raises(PollingError) as own:
+        session.post(server.url)
+    names: dict[str, Any] = {"PollingSession": PollingSession, "error": own.value}
+    line = str(own.value).partition("/w: ")[2]
+    exec(line.replace("session.resume", "found = session.resume"), names)  # noqa: S102
+    assert names["found"].text == "done"
+
+
+def test_an_error_is_pickled_without_the_functions_of_its_policy(
+    server: Server, connect: Open
+) -> None:
+    server.script(poll("/w"), DONE)
+    policy = FAST.replace(max_polls=0, on_wait=lambda _: None)
+    with pytest.raises(PollingError) as caught:
+        connect(policy).get(server.url)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert copy.policy is None
+    with PollingSession(policy=FAST) as session:
+        found = session.resume(copy.continuation_token, polling=copy.policy)
+        assert found.result().text == "done"
 
 
 def test_it_names_what_the_token_does_not_hold(
@@ -79,8 +127,7 @@ def test_it_names_what_the_token_does_not_hold(
         connect(policy.replace(total_timeout=10)).post(server.url, data=b"work")
     with PollingSession(policy=policy) as session:
         names = {"session": session, "error": caught.value}
-        line = line_of(str(caught.value)).replace("PollingPolicy(", "session.policy.replace(")
-        assert goes_on(line, names, **{"data=": "b'work'"}).text == "done"
+        assert goes_on(line_of(str(caught.value)), names, **{"data=": "b'work'"}).text == "done"
     assert server.seen[-1].body == b"work"
 
 
