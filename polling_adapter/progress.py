@@ -214,7 +214,7 @@ class _Rows:
             row = self._rows.pop()
             row.total = None  # in a notebook, what was not done to the end would stay
             row.close()
-        while len(self._rows) < len(lines) and self.are_seen:
+        while len(self._rows) < min(len(lines), self._room) and self.are_seen:
             line, _ = lines[len(self._rows)]
             self._rows.append(
                 self._row(
@@ -228,6 +228,14 @@ class _Rows:
                 row.reset(total=100)
             row.n = done or 0.0
             row.refresh()
+
+    @property
+    def _room(self) -> int:
+        """How many lines there is room for: of those that it hides, tqdm loses count."""
+        if not self._rows:
+            return 1
+        first = self._rows[0]
+        return (getattr(first, "nrows", None) or 20) - 1 - abs(first.pos)
 
     def _close_up(self) -> None:
         """Move to where a bar of the caller's was, above: tqdm, which expects it to outlast these,

@@ -227,6 +227,21 @@ def test_with_a_bar_for_all_of_them(server: Server, terminal: Terminal) -> None:
     assert terminal.screen.shown[0].startswith("jobs: 100%")
 
 
+def test_on_a_small_terminal_all_lines_are_gone_too(server: Server, terminal: Terminal) -> None:
+    """tqdm hides those for which there is no room, and would leave one."""
+    fcntl.ioctl(terminal.inner, termios.TIOCSWINSZ, struct.pack("HHHH", 8, 80, 0, 0))
+    server.answer = works
+    silent = type("silent", (tqdm,), {"monitor_interval": 0})
+    with shown_on(terminal) as bar, showing(bar) as session:
+        jobs = [session.submit("POST", f"{server.url}/{n}") for n in range(12)]
+        for _ in silent(as_completed(jobs), total=len(jobs), desc="jobs"):
+            pass
+    until(lambda: len(terminal.screen.shown) == 1)
+    assert terminal.screen.shown[0].startswith("jobs: 100%")
+    assert 3 < max(len(shown) for shown in terminal.screens) <= 7
+    assert not [line for line in terminal.all_lines if "hidden" in line]
+
+
 class Written(io.StringIO):
     """A file that says whether it is a terminal."""
 
