@@ -37,7 +37,8 @@ Predicate = Callable[[requests.Response], Said]
 def answers_a_read(response: requests.Response) -> bool:
     """Whether its request can have started nothing, and is a status or a result that was asked
     for."""
-    return (response.request.method or "").upper() in ("GET", "HEAD")
+    request = response.request  # a mock's may have none
+    return request is not None and (request.method or "").upper() in ("GET", "HEAD")
 
 
 def address(response: requests.Response) -> str | None:

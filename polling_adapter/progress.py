@@ -235,7 +235,7 @@ class _Rows:
         if not self._rows:
             return 1
         first = self._rows[0]
-        return (getattr(first, "nrows", None) or 20) - 1 - abs(first.pos)
+        return int((getattr(first, "nrows", None) or 20) - 1 - abs(first.pos))
 
     def _close_up(self) -> None:
         """Move to where a bar of the caller's was, above: tqdm, which expects it to outlast these,

@@ -13,6 +13,7 @@ import requests_mock
 import responses
 
 from polling_adapter import PollingAdapter, PollingPolicy, PollingSession, TooManyPolls
+from polling_adapter.pending import accepted
 
 from .conftest import Open
 from .fake_clock import FakeClock
@@ -124,3 +125,8 @@ def test_P7_what_requests_takes_of_a_mock(
         assert stock.get(URL, **kwargs).text == "body"
     with patch(target, return_value=mocked()):
         assert connect(PollingPolicy()).get(URL, **kwargs).text == "body"
+
+
+def test_a_mock_without_a_request_is_looked_into(connect: Open) -> None:
+    with patch(SEND, return_value=a_response(request=None)):
+        assert connect(PollingPolicy(pending=accepted)).get(URL).text == "body"

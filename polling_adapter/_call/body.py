@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import requests
 
-from .read_ahead import kept, looked_at, unread
+from .read_ahead import is_begun, kept, looked_at, unread
 
 logger = logging.getLogger("polling_adapter")
 
@@ -29,25 +30,33 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     raw = response.raw
     if raw is None or response._content_consumed:
         return
-    if getattr(raw, "length_remaining", None) == 0 and hasattr(raw, "drain_conn"):
-        raw.drain_conn()  # nothing follows the headers
+    if getattr(raw, "length_remaining", None) == 0:  # nothing follows the headers
+        _drain(raw)
         response._content, response._content_consumed = b"", True
         return
     body = _within_bounds(response, out_of_time)
     if body is not None:
-        if hasattr(raw, "drain_conn"):
-            raw.drain_conn()
+        _drain(raw)
         response._content, response._content_consumed = body, True
         response.close()
 
 
+def _drain(raw: Any) -> None:
+    """Give the connection back, as all of the body is here."""
+    try:
+        if hasattr(raw, "drain_conn"):
+            raw.drain_conn()
+    except RuntimeError:  # urllib3 before 2.6.3, of what a hook has decoded in part
+        raw.close()
+
+
 def look_at(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
     """As :func:`release`, but what there is of the body is yet to be read."""
-    if hasattr(response.raw, "_fp"):
-        _within_bounds(response, out_of_time)
-    else:
+    if not hasattr(response.raw, "_fp"):
         release(response, out_of_time)
         unread(response)
+    elif _within_bounds(response, out_of_time) is None:
+        unread(response)  # there is nothing
 
 
 def _within_bounds(response: requests.Response, out_of_time: Callable[[], bool]) -> bytes | None:
@@ -68,7 +77,7 @@ def is_lost(response: requests.Response) -> bool:
     raw = response.raw
     if response._content_consumed or not hasattr(raw, "tell") or not hasattr(raw, "closed"):
         return False
-    return raw.tell() > 0 or (raw.closed and getattr(raw, "length_remaining", None) != 0)
+    return is_begun(raw) or (raw.closed and getattr(raw, "length_remaining", None) != 0)
 
 
 def read_or_drop(response: requests.Response) -> None:

@@ -35,8 +35,9 @@ def looked_at(response: requests.Response, out_of_time: Callable[[], bool]) -> b
     :raises Exception: it is cut short, still coming when the call is ``out_of_time``, or cannot be
         decoded.
     """
-    wire = _look_ahead(response.raw, BODY_LIMIT, out_of_time)
-    coding = response.headers.get("Content-Encoding", "")
+    ahead = _ahead_of(response.raw)
+    ahead.look(BODY_LIMIT, out_of_time)
+    wire, coding = ahead.rest, response.headers.get("Content-Encoding", "")
     if not coding or not wire:
         return wire
     file = _Sparing(wire, _FEW if _may_grow(coding) else _STEP)
@@ -46,16 +47,24 @@ def looked_at(response: requests.Response, out_of_time: Callable[[], bool]) -> b
 
 def read_ahead(response: requests.Response) -> None:
     """All of the body is here, and is yet to be read, which is how hooks find it with requests.
+    Its connection is free for what they send.
 
     :raises requests.RequestException: it cannot be read to its end.
     """
-    if not hasattr(response.raw, "_fp"):  # what a mock has that knows nothing of wires
+    raw = response.raw
+    if not hasattr(raw, "_fp"):  # what a mock has that knows nothing of wires
         unread(response)
         return
+    ahead = _ahead_of(raw)
     try:
-        _look_ahead(response.raw, sys.maxsize, lambda: False)
+        ahead.look(sys.maxsize, lambda: False)
+        ahead.come_to_the_end()
     except (OSError, HTTPException):
         _ = response.content  # it comes again, as requests has it
+        return
+    original = getattr(raw, "_original_response", None)
+    if original is not None and original.isclosed():
+        raw.release_conn()
 
 
 def unread(response: requests.Response) -> None:
@@ -72,20 +81,25 @@ def unread(response: requests.Response) -> None:
 _OF_THE_CODING = ("content-encoding", "transfer-encoding", "content-length")
 
 
-def _look_ahead(raw: Any, limit: int, out_of_time: Callable[[], bool]) -> bytes:
-    """The body of a urllib3 response, as it came over the wire: not decoded, and still unread.
+def is_begun(raw: Any) -> bool:
+    """Whether somebody has read some of what ``raw`` has."""
+    ahead = getattr(raw, "_fp", None)
+    # What was handed on may not have been counted there, where somebody was interrupted.
+    return raw.tell() > 0 or (isinstance(ahead, _ReadAhead) and ahead.is_begun)
 
-    :raises OverflowError: it is longer than ``limit``, in bytes.
-    :raises TimeoutError: it is still coming when the call is ``out_of_time``.
-    :raises OSError: and HTTPException: it cannot be read to its end, now or by whoever reads it.
-    """
+
+def _ahead_of(raw: Any) -> _ReadAhead:
+    """What ``raw``, a urllib3 response, is read from: not decoded, and to be looked at."""
     if not isinstance(raw._fp, _ReadAhead):
         raw._fp = _ReadAhead(raw._fp)
-    return raw._fp.look(limit, out_of_time)
+    ahead: _ReadAhead = raw._fp
+    return ahead
 
 
 class _ReadAhead:
     """What urllib3 reads from, where some of it was seen already."""
+
+    is_begun = False  # some of it was handed on
 
     def __init__(self, fp: Any) -> None:
         self._fp = fp
@@ -94,7 +108,18 @@ class _ReadAhead:
         self._error: Exception | None = None
         self._is_read = False
 
-    def look(self, limit: int, out_of_time: Callable[[], bool]) -> bytes:
+    @property
+    def rest(self) -> bytes:
+        """What was seen, and is yet to be read."""
+        return bytes(self._seen[self._given :])
+
+    def look(self, limit: int, out_of_time: Callable[[], bool]) -> None:
+        """Read it, as it came over the wire.
+
+        :raises OverflowError: it is longer than ``limit``, in bytes.
+        :raises TimeoutError: it is still coming when the call is ``out_of_time``.
+        :raises OSError: and HTTPException: it cannot be read to its end, now or by whoever reads.
+        """
         while self._error is None and not self._is_over():
             try:
                 part = self._some()
@@ -110,10 +135,16 @@ class _ReadAhead:
                 self._error = error
         if self._error is not None:
             raise self._error
-        return bytes(self._seen[self._given :])
+
+    def come_to_the_end(self) -> None:
+        """http.client closes what it has read when it is asked for more."""
+        if not self._is_over():
+            self._fp.read()
 
     def read(self, amount: int | None = None) -> bytes:
         """As a file does it, but it may be less than ``amount``."""
+        if amount == 0:
+            return b""
         seen = self._again(amount)
         if seen and amount is not None and amount >= 0:
             return seen
@@ -161,6 +192,7 @@ class _ReadAhead:
     def _again(self, amount: int | None) -> bytes:
         end = None if amount is None or amount < 0 else self._given + amount
         part = bytes(self._seen[self._given : end])
+        self.is_begun = self.is_begun or len(part) > 0
         self._given += len(part)
         if self._given == len(self._seen):
             self._seen, self._given = bytearray(), 0

@@ -227,7 +227,7 @@ class Progress(NamedTuple):
         if asked is None and answer.named is not None:
             asked = answer.named
             reason += f", {_number(asked)} s by the policy's retry_after"
-        storable = answer.may_be_stored
+        storable = poll and answer.may_be_stored
         refusals = 0 if poll else self.refusals + 1
         after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
         if asked is not None:

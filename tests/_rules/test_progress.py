@@ -307,3 +307,26 @@ def test_P6_how_long_a_poll_may_take_to_answer(
     policy = PollingPolicy(**changes)
     progress = Progress(0, None, failures=failures, failing_since=60)
     assert progress.patience(policy, now) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "passes_by"),
+    [
+        (redirect("0"), False),
+        (redirect("0", 301), True),
+        (redirect("0")._replace(from_cache=True), True),
+        (Answer("GET", 202, {}, is_pending=True), True),
+        (Answer("GET", 429, {"Retry-After": "0"}, from_cache=True), False),  # the caller's request
+    ],
+)
+def test_what_caches_may_keep_is_asked_of_the_server(answer: Answer, passes_by: bool) -> None:
+    due = Call().answered(answer)
+    assert isinstance(due, Due)
+    assert due.storable == passes_by
+
+
+def test_P1_half_an_answer_asks_to_wait_too() -> None:
+    progress, due = Call(polls=1).progress.failed("GET", "cut short", PLAIN, NOW, asked=60.0)
+    assert progress.failures == 1
+    assert isinstance(due, Due)
+    assert due.at == NOW + 60

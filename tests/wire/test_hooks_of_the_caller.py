@@ -3,6 +3,7 @@ answer that is asked again (P7)."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -774,6 +775,55 @@ def test_P7_a_redirect_that_cannot_be_decoded_is_the_hooks_to_read(
         session.get(server.url, hooks={"response": reads})
     server.script(poll("/w"), Reply(302, broken, b"this is no gzip"), DONE)
     assert session.get(server.url, hooks={"response": lambda response, **_: None}).text == "done"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_P7_a_hook_may_read_the_beginning(server: Server, connect: Open, framing: str) -> None:
+    packed = gzip.compress(bytes(100_000))
+    body: Any = (lambda: [packed]) if framing == "chunked" else packed
+    coded = poll("/w")._replace(body=body)
+    coded = coded._replace(headers={**coded.headers, "Content-Encoding": "gzip"})
+    server.script(poll("/w"), coded, coded, DONE)
+    read: list[bytes] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.is_redirect:
+            read.append(next(response.iter_content(100), b""))
+
+    assert connect(FAST).get(server.url, hooks={"response": hook}).text == "done"
+    assert read == [b"", *[bytes(100)] * 2]
+
+
+def test_P7_a_hook_may_send_on_the_only_connection(server: Server, connect: Open) -> None:
+    """What answers a poll has come, and its connection is free."""
+    server.script(poll("/w"), poll("/w"), DONE)
+    session = connect(FAST.replace(total_timeout=10))
+    for adapter in session.adapters.values():
+        adapter.init_poolmanager(1, 1, block=True)  # type: ignore[attr-defined]
+    sent = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        if response.status_code == 200 and not sent:
+            sent.append("once")
+            assert session.get(f"{server.url}/side").text == "done"
+
+    assert session.get(server.url, hooks={"response": hook}).text == "done"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("body", [b"x" * 70_000, b"x" * 70], ids=["long", "short"])
+def test_P7_a_redirect_is_unread_however_long_it_is(
+    server: Server, connect: Open, body: bytes
+) -> None:
+    server.script(poll("/w")._replace(body=body), DONE)
+    read = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        assert response._content is False
+        read.append(len(response.raw.read()))
+
+    assert connect(FAST).get(server.url, hooks={"response": hook}).status_code == 200
+    assert read in ([len(body), 4], [0, 4])  # an adapter drops what is too long
 
 
 class Handshake(AuthBase):
