@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from requests.adapters import HTTPAdapter
@@ -115,41 +117,30 @@ def spread(url: str, number: int) -> list[Row]:
     ]
 
 
-def thread_each(url: str, number: int) -> list[Row]:
-    """The same with a thread for each job, and with requests-futures."""
-    found = []
-    for name in ("a thread for each", "requests-futures"):
-        gc.collect()
-        before = resident()
-        with PollingSession(policy=NOW) as session:
-            session.mount("http://", HTTPAdapter(pool_maxsize=number))
-            pool = ThreadPoolExecutor(number)
-            futures = FuturesSession(executor=pool, session=session)
-            post = session.post if name == "a thread for each" else None
-            pending = [
-                futures.post(f"{url}/work/5")
-                if post is None
-                else pool.submit(post, f"{url}/work/5")
-                for _ in range(number)
-            ]
-            time.sleep(3)
-            found += [
-                Row(
-                    f"{name}, {number} jobs, memory of each",
-                    (resident() - before) / number,
-                    "bytes",
-                ),
-                Row(f"{name}, {number} jobs, threads", threading.active_count(), ""),
-            ]
-            for one in pending:
-                one.result()
-            pool.shutdown()
-    return found
+def thread_each(url: str, number: int, by_futures: int) -> list[Row]:
+    """The same with a thread for each job, or with requests-futures."""
+    name = "requests-futures" if by_futures else "a thread for each"
+    gc.collect()
+    before = resident()
+    with PollingSession(policy=NOW) as session, ThreadPoolExecutor(number) as pool:
+        session.mount("http://", HTTPAdapter(pool_maxsize=number))
+        futures = FuturesSession(executor=pool, session=session)
+        post = futures.post if by_futures else partial(pool.submit, session.post)
+        pending = [post(f"{url}/work/5") for _ in range(number)]
+        time.sleep(3)
+        each = (resident() - before) / number
+        threads = threading.active_count()
+        for one in pending:
+            one.result()
+    return [
+        Row(f"{name}, {number} jobs, memory of each", each, "bytes"),
+        Row(f"{name}, {number} jobs, threads", threads, ""),
+    ]
 
 
-def alone(url: str, *arguments: object) -> list[Row]:
-    """What jobs take at rest, in a process of its own, which has no memory left over."""
-    command = [sys.executable, "-m", __name__, url, *map(str, arguments)]
+def alone(measured: Callable[..., list[Row]], url: str, *numbers: int) -> list[Row]:
+    """What is ``measured`` in a process of its own, which has no memory left over."""
+    command = [sys.executable, "-m", __name__, measured.__name__, url, *map(str, numbers)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return [Row(*row) for row in json.loads(done.stdout)]
 
@@ -157,15 +148,17 @@ def alone(url: str, *arguments: object) -> list[Row]:
 def measure(quick: bool) -> list[Row]:
     number, most = (300, 1000) if quick else (10_000, 100_000)
     with serving() as url:
-        found = [*alone(url, number), *alone(url, number, 1)]
+        found = [*alone(at_rest, url, number), *alone(at_rest, url, number, 1)]
         for smaller in () if quick else (100, 1000):
             found += all_due(url, smaller)
         found += all_due(url, number)
         if not quick:
-            found += [*alone(url, most), *spread(url, most)]
-            found += thread_each(url, 500)
+            found += [*alone(at_rest, url, most), *spread(url, most)]
+            for by_futures in (0, 1):
+                found += alone(thread_each, url, 500, by_futures)
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(at_rest(sys.argv[1], *map(int, sys.argv[2:]))))
+    one = {"at_rest": at_rest, "thread_each": thread_each}[sys.argv[1]]
+    print(json.dumps(one(sys.argv[2], *map(int, sys.argv[3:]))))
