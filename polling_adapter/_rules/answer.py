@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     @property
     def may_be_stored(self) -> bool:
         """Whether a cache may give it again to who asks for the same."""
-        return self.status in STORABLE or self.is_pending or self.from_cache
+        return self.status in STORABLE or self.from_cache
 
 
 def is_final(status: int) -> bool:

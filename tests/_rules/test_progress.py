@@ -315,7 +315,9 @@ def test_P6_how_long_a_poll_may_take_to_answer(
         (redirect("0"), False),
         (redirect("0", 301), True),
         (redirect("0")._replace(from_cache=True), True),
-        (Answer("GET", 202, {}, is_pending=True), True),
+        (Answer("GET", 202, {}, is_pending=True), False),
+        (Answer("GET", 202, {}, is_pending=True, from_cache=True), True),
+        (Answer("GET", 200, {}, is_pending=True), True),
         (Answer("GET", 429, {"Retry-After": "0"}, from_cache=True), False),  # the caller's request
     ],
 )
