@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from .read_ahead import is_begun, kept, looked_at, unread
+from .read_ahead import forget, is_begun, kept, looked_at, unread
 
 logger = logging.getLogger("polling_adapter")
 
@@ -93,5 +93,6 @@ def drop(response: requests.Response) -> None:
     """Let a body go, connection and all."""
     if response.raw is not None:
         response.raw.close()
+        forget(response.raw)
     response._content, response._content_consumed = b"", True
     response.close()

@@ -88,6 +88,14 @@ def is_begun(raw: Any) -> bool:
     return raw.tell() > 0 or (isinstance(ahead, _ReadAhead) and ahead.is_begun)
 
 
+def forget(raw: Any) -> None:
+    """What was seen of ``raw``, which is closed, and what was wrong with it: that has frames which
+    know the response."""
+    ahead = getattr(raw, "_fp", None)
+    if isinstance(ahead, _ReadAhead):
+        ahead.close()
+
+
 def _ahead_of(raw: Any) -> _ReadAhead:
     """What ``raw``, a urllib3 response, is read from: not decoded, and to be looked at."""
     if not isinstance(raw._fp, _ReadAhead):

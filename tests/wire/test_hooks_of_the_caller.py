@@ -791,7 +791,7 @@ def test_P7_a_hook_may_read_the_beginning(server: Server, connect: Open, framing
             read.append(next(response.iter_content(100), b""))
 
     assert connect(FAST).get(server.url, hooks={"response": hook}).text == "done"
-    assert read == [b"", *[bytes(100)] * 2]
+    assert [part[:100] for part in read] == [b"", *[bytes(100)] * 2]  # old ones give more at once
 
 
 def test_P7_a_hook_may_send_on_the_only_connection(server: Server, connect: Open) -> None:
