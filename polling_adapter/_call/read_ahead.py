@@ -59,8 +59,12 @@ def read_ahead(response: requests.Response) -> None:
     try:
         ahead.look(sys.maxsize, lambda: False)
         ahead.come_to_the_end()
-    except (OSError, HTTPException):
-        _ = response.content  # it comes again, as requests has it
+    except (OSError, HTTPException) as error:
+        try:
+            _ = response.content  # it comes again, as requests has it
+        finally:
+            # Else its frames, of urllib3's context manager, know it until the collector comes.
+            error.with_traceback(None)
         return
     original = getattr(raw, "_original_response", None)
     if original is not None and original.isclosed():
