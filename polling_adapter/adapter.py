@@ -331,7 +331,7 @@ class _Chain:
         if call.job.due is not None:
             # within bounds, before the session reads all of it
             if has_hooks(request):
-                call.look_at(response)
+                call.leave_unread(response)
             else:
                 call.release(response)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from .read_ahead import forget, is_begun, kept, looked_at, unread
+from .read_ahead import forget, is_read_in_part, kept, looked_at, unread
 
 logger = logging.getLogger("polling_adapter")
 
@@ -50,7 +50,7 @@ def _drain(raw: Any) -> None:
         raw.close()
 
 
-def look_at(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
+def leave_unread(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
     """As :func:`release`, but what there is of the body is yet to be read."""
     if not hasattr(response.raw, "_fp"):
         release(response, out_of_time)
@@ -77,7 +77,7 @@ def is_lost(response: requests.Response) -> bool:
     raw = response.raw
     if response._content_consumed or not hasattr(raw, "tell") or not hasattr(raw, "closed"):
         return False
-    return is_begun(raw) or (raw.closed and getattr(raw, "length_remaining", None) != 0)
+    return is_read_in_part(raw) or (raw.closed and getattr(raw, "length_remaining", None) != 0)
 
 
 def read_or_drop(response: requests.Response) -> None:

@@ -25,7 +25,7 @@ from .._rules.progress import Due, GiveUp, Progress, Verdict
 from .._rules.token import Token
 from ..exceptions import PollingError, WorkFailed
 from ..policy import PollingPolicy, Wait
-from .body import drop, look_at, release
+from .body import drop, leave_unread, release
 from .failures import is_timeout, show_no_secrets, what_failed
 from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
@@ -406,9 +406,9 @@ class Call(Owner):
         """Give the connection of a response that is not the result back."""
         release(response, self._is_out_of_time)
 
-    def look_at(self, response: requests.Response) -> None:
+    def leave_unread(self, response: requests.Response) -> None:
         """See that its body is no longer than the call has use for, and leave it unread."""
-        look_at(response, self._is_out_of_time)
+        leave_unread(response, self._is_out_of_time)
 
     def _is_out_of_time(self) -> bool:
         ends = self.ends

@@ -85,11 +85,11 @@ def unread(response: requests.Response) -> None:
 _OF_THE_CODING = ("content-encoding", "transfer-encoding", "content-length")
 
 
-def is_begun(raw: Any) -> bool:
+def is_read_in_part(raw: Any) -> bool:
     """Whether somebody has read some of what ``raw`` has."""
     ahead = getattr(raw, "_fp", None)
     # What was handed on may not have been counted there, where somebody was interrupted.
-    return raw.tell() > 0 or (isinstance(ahead, _ReadAhead) and ahead.is_begun)
+    return raw.tell() > 0 or (isinstance(ahead, _ReadAhead) and ahead.is_read_in_part)
 
 
 def forget(raw: Any) -> None:
@@ -111,7 +111,7 @@ def _ahead_of(raw: Any) -> _ReadAhead:
 class _ReadAhead:
     """What urllib3 reads from, where some of it was seen already."""
 
-    is_begun = False  # some of it was handed on
+    is_read_in_part = False  # some of it was handed on
 
     def __init__(self, fp: Any) -> None:
         self._fp = fp
@@ -204,7 +204,7 @@ class _ReadAhead:
     def _again(self, amount: int | None) -> bytes:
         end = None if amount is None or amount < 0 else self._given + amount
         part = bytes(self._seen[self._given : end])
-        self.is_begun = self.is_begun or len(part) > 0
+        self.is_read_in_part = self.is_read_in_part or len(part) > 0
         self._given += len(part)
         if self._given == len(self._seen):
             self._seen, self._given = bytearray(), 0
