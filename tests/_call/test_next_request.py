@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import requests
-from requests.structures import CaseInsensitiveDict
 
 from polling_adapter import PollingMixin, PollingSession
 from polling_adapter._call.next_request import (
@@ -18,22 +15,7 @@ from polling_adapter._call.next_request import (
 
 from ..conftest import MixedSession
 from ..server import DONE, Reply, Server
-
-URL = "http://example.org/work"
-
-
-def request(url: str = URL, method: str = "GET", **kwargs: Any) -> requests.PreparedRequest:
-    return requests.Request(method, url, **kwargs).prepare()
-
-
-def response(
-    status: int = 303, location: str = "/work", url: str = URL, **headers: str
-) -> requests.Response:
-    made = requests.Response()
-    made.status_code = status
-    made.url = url
-    made.headers = CaseInsensitiveDict({"Location": location, **headers})
-    return made
+from .made import URL, answer, request, response
 
 
 def test_the_second_time_the_same_leads_to_the_same() -> None:
@@ -96,15 +78,9 @@ def test_a_target_that_is_named_elsewhere(server: Server) -> None:
         assert session.get(f"{server.url}/").text == "done"
 
 
-def redirect(request: requests.PreparedRequest, **headers: str) -> requests.Response:
-    made = response(**headers)
-    made.request, made.url = request, request.url or ""
-    return made
-
-
 def test_the_next_request_is_that_of_requests_and_the_response_stays_as_it_is() -> None:
     first = request(method="POST", data=b"body", headers={"X-Own": "1"})
-    found = redirect(first, location="/other#part")
+    found = answer(first, location="/other#part")
     upcoming = next_request(found, first)
     assert upcoming is not None
     assert (upcoming.method, upcoming.url) == ("GET", "http://example.org/other#part")
