@@ -106,11 +106,12 @@ class PollingPolicy:
 
     def __post_init__(self) -> None:
         for name in ("total_timeout", "retry_after_max", "poll_timeout", "outage_max"):
-            self._check_number(name, optional=True)
-        for name in ("min_wait", "jitter", "backoff_factor", "backoff_max"):
-            self._check_number(name)
-        self._check_count("max_polls", optional=True)
-        self._check_count("poll_failures", optional=True)
+            self._check_number(name, "a finite number of seconds", optional=True)
+        for name in ("min_wait", "backoff_factor", "backoff_max"):
+            self._check_number(name, "a finite number of seconds")
+        self._check_number("jitter", "a finite number")
+        for name in ("max_polls", "poll_failures"):
+            self._check_number(name, "a whole number", int, optional=True)
         if self.poll_timeout == 0:
             raise self._refused("poll_timeout", "more than 0 seconds, or None", ValueError)
         if self.retry_after_max is not None and self.min_wait > self.retry_after_max:
@@ -148,24 +149,16 @@ class PollingPolicy:
         )
         return f"PollingPolicy({', '.join(changed)})"
 
-    def _check_number(self, name: str, *, optional: bool = False) -> None:
+    def _check_number(
+        self, name: str, what: str, kind: Any = (int, float), *, optional: bool = False
+    ) -> None:
         value = getattr(self, name)
         if optional and value is None:
             return
-        accepted = "a finite number of seconds >= 0" + (" or None" if optional else "")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        accepted = f"{what} >= 0" + (" or None" if optional else "")
+        if isinstance(value, bool) or not isinstance(value, kind):
             raise self._refused(name, accepted, TypeError)
         if not 0 <= value <= sys.float_info.max:  # an int may be larger than any float
-            raise self._refused(name, accepted, ValueError)
-
-    def _check_count(self, name: str, *, optional: bool = False) -> None:
-        value = getattr(self, name)
-        if optional and value is None:
-            return
-        accepted = "a whole number >= 0" + (" or None" if optional else "")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._refused(name, accepted, TypeError)
-        if value < 0:
             raise self._refused(name, accepted, ValueError)
 
     def _items(self, name: str, kind: type) -> frozenset[Any]:

@@ -267,7 +267,8 @@ class Poller:
     def _begin(self) -> Poller:
         """Send the first request: where no answer comes, there is nothing to ask for."""
         self._call.step(self.poll)
-        if isinstance(self._outcome, Exception) and not self._is_begun():
+        failed = isinstance(self._outcome, Exception) and self._call.current().response is None
+        if failed and not isinstance(self._outcome, PollingError):  # which is of a limit
             raise self._forget_outcome()
         return self
 
@@ -275,10 +276,6 @@ class Poller:
         """The error that ended the job, which nobody knows but who gets it now."""
         error, self._outcome = self._outcome, None
         return error  # type: ignore[no-any-return]
-
-    def _is_begun(self) -> bool:
-        """Whether there is anything to ask for: something was answered, or a limit is reached."""
-        return self._call.current().response is not None or isinstance(self._outcome, PollingError)
 
     def _step(self) -> None:
         """Send one request, and see what comes of it."""

@@ -29,7 +29,7 @@ from .body import drop, leave_unread, release
 from .failures import is_timeout, show_no_secrets, what_failed
 from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
-from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume, redirect_of
+from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume
 from .messages import ERRORS, resume_by, without_token
 from .next_request import stand_in
 from .timeout import within
@@ -40,13 +40,6 @@ Result = TypeVar("Result")
 
 # Who waits so long, in seconds, without a word, is taken for one that hangs.
 _LONG = 10
-
-
-def _without_userinfo(url: str | None) -> str:
-    try:
-        return without_userinfo(url or "")
-    except ValueError:  # requests says so when it is sent there
-        return url or ""
 
 
 class Call(Owner):
@@ -456,7 +449,7 @@ class Call(Owner):
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
             request=job.asked,
             response=job.response,
-            url=_without_userinfo(upcoming.url),
+            url=without_userinfo(upcoming.url),
             polls=job.progress.polls,
             elapsed=self.elapsed,
             continuation_token=None if token is None else str(token.anew()),
@@ -467,12 +460,12 @@ class Call(Owner):
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
-        polls = self.job.progress.polls
+        polls, status = self.job.progress.polls, response.status_code
         if polls and not response.is_redirect and logger.isEnabledFor(logging.INFO):
-            url, status = printable(self.origin), response.status_code
+            url = printable(self.origin)
             logger.info("%s: %s after %d polls, %.1f s", url, status, polls, self.elapsed)
-        leads_on = redirect_of(response) is not response
-        if leads_on or (response.status_code is not None and not is_final(response.status_code)):
+        leads_on = meaning_of(response).location is not None
+        if leads_on or (status is not None and not is_final(status)):
             token = self.token() if self.is_begun else None
             if token is not None:
                 vars(response)["_continuation_token"] = token.anew()
@@ -484,7 +477,7 @@ class Call(Owner):
         if isinstance(error, PollingError):
             is_whole = error.url is not None
             if not is_whole:  # it is of the caller's predicate, which cannot know all
-                error.request, error.url = job.asked, _without_userinfo(self.sent.url)
+                error.request, error.url = job.asked, without_userinfo(self.sent.url)
                 error.polls, error.elapsed = job.progress.polls, self.elapsed
                 error.response = job.response if error.response is None else error.response
             if error.request is job.asked and (is_whole or isinstance(error, WorkFailed)):
@@ -517,10 +510,10 @@ class Call(Owner):
         if logger.isEnabledFor(level):
             logger.log(level, "%s is asked in %.3f s: %s", printable(url), seconds, due.reason)
         if self.policy.on_wait is not None:
-            job, number = _without_userinfo(self.origin or url), self.job.progress.pauses
+            job, number = without_userinfo(self.origin or url), self.job.progress.pauses
             wait = Wait(
                 job=job,
-                url=_without_userinfo(url),
+                url=without_userinfo(url),
                 seconds=seconds,
                 reason=due.reason,
                 number=number,

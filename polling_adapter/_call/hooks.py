@@ -134,18 +134,17 @@ def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark |
     return next(iter(marks_of(request, kind)), None)
 
 
-def mark(request: requests.PreparedRequest, *marks: object) -> None:
-    """``request``, and what is copied from it from now on, carries ``marks``, and nothing else."""
-    hooks = hooks_of(request)
-    listed = MarkedHooks(hooks, marks) if marks else hooks
-    request.hooks = {**(request.hooks or {}), "response": listed}
+def mark(request: requests.PreparedRequest, added: object) -> None:
+    """``request``, and what is copied from it from now on, carries ``added``, and nothing else."""
+    marked = MarkedHooks(hooks_of(request), (added,))
+    request.hooks = {**(request.hooks or {}), "response": marked}
 
 
-def mark_shared(request: requests.PreparedRequest, *marks: object) -> None:
-    """All that share the hooks of ``request`` carry ``marks``, and nothing else."""
+def mark_shared(request: requests.PreparedRequest, added: object) -> None:
+    """All that share the hooks of ``request`` carry ``added``, and nothing else."""
     hooks: Any = request.hooks
     if hooks:
-        hooks["response"] = MarkedHooks(hooks_of(request), marks)
+        hooks["response"] = MarkedHooks(hooks_of(request), (added,))
 
 
 def mark_besides(hooks: Any, added: object) -> None:

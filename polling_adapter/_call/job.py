@@ -136,7 +136,7 @@ class Job(NamedTuple):
         # The wait that was asked for counts; what a token rests beyond that does not.
         then = max(at, now)
         return Token(
-            url=without_userinfo(upcoming.url or ""),
+            url=without_userinfo(upcoming.url),
             method=upcoming.method or "",
             # What is due stays due: the text rounds up, to the millisecond (P2).
             due=max(0.0, wall + (at - now if at > now else at - now - 0.002)),
@@ -146,7 +146,7 @@ class Job(NamedTuple):
             asked=None if due is None else due.asked,
             pending=pending,
             no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
-            origin=without_userinfo(origin or upcoming.url or ""),
+            origin=without_userinfo(origin or upcoming.url),
             has_body=upcoming.body is not None,
             is_typed=upcoming.body is None and given.get("Content-Type") is not None,
             needs_key=self.unanswered and not is_repeatable(upcoming.method or "", {}),

@@ -21,14 +21,16 @@ def check_timeout(timeout: float | None) -> None:
         raise ValueError(f"timeout={timeout!r} is not accepted: it takes seconds, or None")
 
 
-def within(deadline: float | None, clock: Clock, timeout: Any) -> Any:
+def within(deadline: float | None, clock: Clock, timeout: Any, least: float = _SHORTEST) -> Any:
     """``timeout``, as requests takes it, but no later than ``deadline`` by ``clock``; None: any.
 
     Numbers stay numbers, as an adapter of others may know nothing else.
+
+    :param least: so many seconds are left, however late it is.
     """
     if deadline is None:
         return timeout
-    left = min(max(deadline - clock.monotonic(), _SHORTEST), _LONGEST)
+    left = min(max(deadline - clock.monotonic(), least), _LONGEST)
     if isinstance(timeout, Timeout):
         bounded = timeout.clone()
         bounded.total = _shorter(timeout.total, left)
@@ -43,10 +45,7 @@ def shorten(response: requests.Response, deadline: float | None, clock: Clock) -
     sock = _socket(response)
     if deadline is None or sock is None:
         return
-    given = sock.gettimeout()
-    if given is not None and not isinstance(given, (int, float)):
-        return  # a mock's
-    sock.settimeout(max(within(deadline, clock, given), _shorter(given, _A_MOMENT)))
+    sock.settimeout(within(deadline, clock, sock.gettimeout(), _A_MOMENT))
 
 
 def leave_to_caller(response: requests.Response, timeout: Any) -> None:

@@ -38,7 +38,7 @@ def printable(url: str | None) -> str:
     """``url`` as a log or a message may show it: without userinfo, which may hold a password (RFC
     9110 section 4.2.4), and without what is in its query, where services put signatures."""
     try:
-        parts = urlsplit(without_userinfo(url or ""))
+        parts = urlsplit(without_userinfo(url))
         return parts._replace(query="..." if parts.query else "").geturl()
     except ValueError:
         return "a URL that cannot be read"
@@ -67,9 +67,12 @@ def excerpt(text: str) -> str:
     return re.sub(r"[^\s/]*@", "", text.partition("?")[0])[:80]
 
 
-def without_userinfo(url: str) -> str:
-    """:raises ValueError: it cannot be read."""
-    parts = urlsplit(url)
+def without_userinfo(url: str | None) -> str:
+    """What cannot be read stays as it is: requests says so when it is sent there."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return url or ""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 

@@ -56,13 +56,15 @@ def test_any_form_is_a_list(hooks: Any, listed: list[Any]) -> None:
 def test_marks_go_with_copies_and_are_no_hooks() -> None:
     request = prepared({"response": [print]})
     before = request.copy()
-    mark(request, 1, "one", 2)
+    mark(request, 1)
+    mark_besides(request.hooks, "one")
+    mark_besides(request.hooks, 2)
     assert mark_of(request, int) == mark_of(request.copy(), int) == 2
     assert mark_of(pickle.loads(pickle.dumps(request)), str) == "one"
     assert mark_of(copy.deepcopy(request), str) == "one"
     assert request.hooks == {"response": [print]}
     assert mark_of(before, int) is None
-    mark(request)
+    mark(request, "other")
     assert mark_of(request, int) is None
 
 
