@@ -55,9 +55,6 @@ _logger = logging.getLogger("polling_adapter")
 
 _Send = Callable[..., requests.Response]
 
-# RFC 9110 section 11: an auth handler answers it in a hook, by a copy of the request
-_CHALLENGES = (401, 407)
-
 
 class PollingAdapterMixin(_Base):
     """Respects Retry-After, in any :class:`requests.adapters.BaseAdapter` that it is mixed into.
@@ -221,7 +218,7 @@ class _Chain:
             response = self._asked(Next(sent, call.job.due, response))
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        is_challenge = response.status_code in _CHALLENGES and has_hooks(request)
+        is_challenge = has_hooks(request) and not response.ok
         if sent is not request and (self._follows or response.is_redirect or is_challenge):
             # What requests does next is of the request that was answered: what its URL means for
             # a cookie, whether there is still a body, which headers a redirect keeps. Else
@@ -260,7 +257,7 @@ class _Chain:
         self._are_hooks_done = False
         if has_hooks(request):
             call.exchange.judge(response)
-            if self._is_ours_to_show(response, request):
+            if call.exchange.again is None and self._is_ours_to_show(response, request):
                 return self._shown(response, request)
         return response
 
@@ -268,8 +265,10 @@ class _Chain:
         self, response: requests.Response, request: requests.PreparedRequest
     ) -> bool:
         """Whether nobody above shows ``response`` to the hooks: a poll that is followed here, or in
-        a hook a challenge to one."""
-        if response.status_code in _CHALLENGES:
+        a hook what refuses one. An auth handler answers that by a copy of the request (RFC 9110
+        section 11), requests' own by any 4xx that names a scheme, and a hook of the caller's as it
+        likes."""
+        if not response.ok:
             return not self._is_first
         before, upcoming = self._repetition, self._next_poll(response, request)
         self._repetition = before  # the same answer is looked at again, when hooks have seen it
@@ -281,7 +280,7 @@ class _Chain:
         """What the hooks make of ``response``."""
         # What they answer a challenge by, which is a copy of its request, belongs to this call.
         own, hooks = owned(response.request or request, self._call)
-        if response.status_code in _CHALLENGES:
+        if not response.ok:
             response.request, self._call.exchange.is_shown_below = own, True
         answer = response
         try:

@@ -96,9 +96,12 @@ class PollingMixin(_Base):
         if choice is False:
             own, hooks = owned(request, REQUESTS)
             try:
-                return super().send(own, **kwargs)
+                answered = super().send(own, **kwargs)
             finally:
                 hooks.owner = None  # what follows is another call
+            if isinstance(answered, requests.Response):
+                give_back(own, request, answered)
+            return answered
         if isinstance(choice, Call) and choice.awaits_answer:  # a poller's first
             options = {name: kwargs[name] for name in kwargs if name != "allow_redirects"}
             choice.following = self._following(options)
@@ -241,10 +244,7 @@ class PollingMixin(_Base):
         result, _ = until_answered(call, step, send, reads=not kwargs.get("stream", self.stream))
         if not isinstance(result, requests.Response):
             return result  # what somebody has put in the place of requests' own send()
-        for response in (result, *result.history):
-            if getattr(response, "request", None) is own:
-                give_back(own, request)
-                response.request = request
+        give_back(own, request, result)
         call.tell(result)
         return result
 

@@ -228,7 +228,10 @@ class Call(Owner):
             return True
         self.arrived = response
         wall, is_result = self.clock.time(), self.job.progress.is_result
-        return find_meaning(response, policy, wall, self._is_out_of_time, is_result)
+        if find_meaning(response, policy, wall, self._is_out_of_time, is_result):
+            return True
+        # What cannot be asked again counts as far as it came.
+        return meaning_of(response).location is not None and not self.survives
 
     def answered(self, response: requests.Response, progress: Progress, verdict: Verdict) -> None:
         """``response`` is the answer to the request, about which there is a ``verdict``."""
@@ -241,9 +244,9 @@ class Call(Owner):
 
     def settle(self) -> bool:
         """An answer that has arrived counts, although something has interrupted what saw to it; but
-        where that was reading its body, a poll is to be sent again.
+        where that was reading its body, a poll is to be sent again, when the answer says.
 
-        :return: whether there is one.
+        :return: whether what comes next is to be waited for, or sent at once.
         :raises requests.RequestException: it is cut short.
         """
         response = self.arrived
@@ -252,8 +255,9 @@ class Call(Owner):
         if not is_known(response) and is_looked_into(response, self.policy):
             if self.survives:
                 drop(response)
-                self.job, self.arrived = self.job._replace(upcoming=self.sent), None
-                return False
+                due = self.held(response)
+                self.job, self.arrived = self.job._replace(upcoming=self.sent, due=due), None
+                return due is not None
             if not self.find_meaning(response):
                 _ = response.content
         self.job = self.current()
@@ -271,11 +275,12 @@ class Call(Owner):
     def _answered(self, response: requests.Response, progress: Progress, verdict: Verdict) -> Job:
         request, due = self.job.request, verdict if isinstance(verdict, Due) else None
         again = due is not None and not due.poll
-        held = self._held(response) if due is None else None
+        held = self.held(response) if due is None else None
         return Job(progress, due, request if again else None, request, response, held=held)
 
-    def _held(self, response: requests.Response) -> Due | None:
-        """When a response that stands, a 404 or one failure too many, may be asked for again."""
+    def held(self, response: requests.Response) -> Due | None:
+        """When a response that stands, a 404 or one failure too many, or that came in half, may be
+        asked for again (RFC 9110 section 10.2.3)."""
         if "Retry-After" not in response.headers:
             return None
         asked = retry_after(response.headers, self.clock.time())

@@ -311,11 +311,14 @@ class Exchange:
         return is_timeout(error)
 
     def _put_back(self) -> None:
-        """The job is as if the request had not been sent."""
-        request, before = self._call.sent, self._job
+        """The job is as if the request had not been sent; but for when half an answer says that it
+        may be sent again (P1)."""
+        request, before, half = self._call.sent, self._job, self.answer
         _rewind(request, None)
         self._call.job, self._call.arrived = before, None
-        self.again = AsBefore(request, before.due, None)
+        due = None if half is None else self._call.held(half)
+        is_told = due is not None
+        self.again = Next(request, due, None) if is_told else AsBefore(request, before.due, None)
 
     def _ask_again(self, due: Due, response: requests.Response | None) -> None:
         request = self._call.sent

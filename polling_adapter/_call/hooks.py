@@ -166,11 +166,16 @@ def owned(
     return own, hooks
 
 
-def give_back(own: requests.PreparedRequest, request: requests.PreparedRequest) -> None:
-    """What adapters and mocks have left on ``own`` is on the caller's ``request``, as with
-    requests."""
-    kept = {"hooks": request.hooks, "_cookies": request._cookies}
-    vars(request).update({**vars(own), **kept})
+def give_back(
+    own: requests.PreparedRequest, request: requests.PreparedRequest, result: requests.Response
+) -> None:
+    """What ``own`` was answered is of the caller's ``request``, as with requests, and so is what
+    adapters and mocks have left on it."""
+    for response in (result, *result.history):
+        if getattr(response, "request", None) is own:
+            kept = {"hooks": request.hooks, "_cookies": request._cookies}
+            vars(request).update({**vars(own), **kept})
+            response.request = request
 
 
 def done(hooks: Any, response: requests.Response) -> None:

@@ -112,16 +112,15 @@ def find_meaning(
     :param wall: seconds since the epoch.
     :param out_of_time: whether the call has no time to read any more of it.
     :param is_result: it stands, whatever it is.
-    :return: False where it cannot be read to its end, and nobody knows.
+    :return: False where it cannot be read to its end: it leads where its headers say, if they do.
     :raises Exception: what a function of the caller's raises.
     """
     is_known, meaning = True, _PLAIN
     if not is_result and is_looked_into(response, policy):
         presume(response, policy)
         found = _pending(response, policy, out_of_time)
-        named = address(response)
-        is_known = found is not None or named is not None
-        meaning = Meaning(named) if found is None else found
+        is_known = found is not None
+        meaning = Meaning(address(response)) if found is None else found
     if policy.retry_after is not None and _asks_to_wait(response, meaning, policy, wall):
         meaning = meaning._replace(seconds=_seconds(policy.retry_after(response)))
     vars(response)["_meaning"] = meaning

@@ -272,3 +272,44 @@ def test_P7_a_poll_that_is_made_ready_is_prepared_by_requests(server: Server, wa
     policy = POLICY.replace(before_poll=lambda request: None)
     WAYS[way](policy, "GET", f"{server.url}/s", headers={"Content-Type": "text/x"})
     assert [seen.headers.get("Content-Type") for seen in server.seen] == ["text/x", *[None] * 3]
+
+
+class AsksAgain(requests.auth.AuthBase):
+    """As HTTPDigestAuth, which answers any 4xx that names a scheme; and as hooks of one's own,
+    which do it wherever they like."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.register_hook("response", self.answer)
+        return request
+
+    def answer(self, response: requests.Response, **kwargs: Any) -> requests.Response:
+        if response.ok or "X-Again" in response.request.headers:
+            return response
+        assert response.content == b""
+        copy = response.request.copy()
+        copy.headers["X-Again"] = "1"
+        again: requests.Response = response.connection.send(copy, **kwargs)  # type: ignore[attr-defined]
+        again.history.append(response)
+        again.request = copy
+        return again
+
+
+def digest() -> requests.auth.AuthBase:
+    return requests.auth.HTTPDigestAuth("u", "p")
+
+
+@pytest.mark.parametrize(
+    ("auth", "status"),
+    [*[(digest, n) for n in (401, 403, 404)], *[(AsksAgain, n) for n in (401, 403, 404, 500)]],
+)
+def test_P1_what_a_hook_sends_where_a_poll_is_refused_is_a_poll(
+    server: Server, connect: Open, clock: FakeClock, auth: Any, status: int
+) -> None:
+    scheme = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+    server.script(poll("/w"), Reply(status, scheme), poll("/w/2", "7"), DONE)
+    policy = POLICY.replace(before_poll=lambda _: None, clock=clock, failure_statuses={502})
+    began = clock.now
+    with connect(policy) as session:
+        assert session.post(server.url, auth=auth()).content == b"done"
+    assert server.asked == ["POST /", "GET /w", "GET /w", "GET /w/2"]
+    assert clock.now - began >= 7

@@ -790,3 +790,32 @@ def test_P6_a_hook_that_answers_a_challenge_and_is_interrupted(server: Server) -
         session.post(server.url, hooks={"response": hook})
     with PollingSession(policy=policy) as other:
         assert other.resume(continuation_token(caught.value) or "").url == f"{server.url}/w"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_P1_P6_an_interruption_while_a_poll_is_looked_at_does_not_make_it_due(
+    server: Server, clock: FakeClock, stream: bool
+) -> None:
+    """What it says is to be asked again, but not before it says."""
+    reads: list[requests.Response] = []
+
+    def pending(response: requests.Response) -> bool:
+        reads.append(response)
+        if len(reads) == 1:
+            raise CtrlC
+        return False
+
+    server.script(poll("/w"), Reply(200, {"Retry-After": "7"}, b"status"), DONE)
+    began = clock.now
+    policy = PollingPolicy(clock=clock, jitter=0, min_wait=0, pending=pending)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", server.url, stream=stream)
+        with pytest.raises(CtrlC) as caught:
+            poller.result()
+        resumed = session.resume(continuation_token(caught.value) or "")
+        assert resumed.wait_seconds >= 7
+        assert not poller.poll()
+        assert poller.wait_seconds == 7
+        assert poller.result().content == b"done"
+    assert clock.now - began == 7
+    assert server.asked == ["POST /", "GET /w", "GET /w"]

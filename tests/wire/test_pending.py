@@ -767,6 +767,24 @@ def test_P6_the_address_counts_though_the_body_is_cut_short(server: Server, ask:
     assert ask(POLICY.replace(pending=any_of(RUNNING, accepted)), "POST", server.url).text == "done"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_P6_but_a_poll_that_is_cut_short_is_asked_again(
+    server: Server, connect: Open, stream: bool
+) -> None:
+    """Only its body says whether a 201 with a Location is the result."""
+
+    def cut() -> Iterator[bytes]:
+        yield b"{"
+        raise OSError
+
+    whole = said("done")._replace(status=201, headers={"Location": "/thing"})
+    server.script(not_yet("/w"), whole._replace(body=cut), whole)
+    policy = POLICY.replace(pending=any_of(accepted, RUNNING))
+    with connect(policy) as session:
+        assert session.post(server.url, stream=stream).json()["status"] == "done"
+    assert server.asked[1:] == ["GET /w", "GET /w"]
+
+
 def test_P8_an_address_that_is_no_text(server: Server, connect: Open) -> None:
     server.script(Reply(200, {}, rb'{"status": "running", "href": "\ud800"}'))
     policy = POLICY.replace(pending=json_field("status", "running", url="{href}"))

@@ -172,6 +172,18 @@ def test_P7_a_prepared_request(server: Server, kind: Callable[..., PollingMixin]
 
 
 @pytest.mark.parametrize("kind", [PollingSession, MixedSession])
+def test_P7_the_callers_request_is_that_of_the_response(
+    server: Server, kind: Callable[..., PollingMixin]
+) -> None:
+    with kind(policy=STRICT) as session:
+        for script in ([END], [poll("/w"), END]):
+            server.script(*script)
+            request = session.prepare_request(requests.Request("PUT", server.url, data=b"body"))
+            response = session.send(request, polling=False)
+            assert [*response.history, response][0].request is request
+
+
+@pytest.mark.parametrize("kind", [PollingSession, MixedSession])
 def test_P7_its_errors_are_bare(server: Server, kind: Callable[..., PollingMixin]) -> None:
     """Nothing of ours is in them."""
     with requests.Session() as stock, kind(policy=STRICT) as session:

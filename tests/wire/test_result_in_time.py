@@ -19,6 +19,7 @@ from polling_adapter import (
     PollingPolicy,
     PollingSession,
     PollingTimeout,
+    Wait,
 )
 
 from ..conftest import MixedSession
@@ -119,6 +120,32 @@ def test_an_answer_whose_body_stalls_is_cut_too(
         assert counters(poller) == before
         assert poller.result().text == "done"
     assert server.asked == ["POST /start", "GET /w", "GET /w"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(200, {}), (201, {"Location": "/made"}), (202, {"Location": "/w/2"}), (404, {})],
+)
+def test_P1_when_half_an_answer_says_the_poll_is_asked_again(
+    server: Server, slow: Slow, status: int, headers: dict[str, str]
+) -> None:
+    """And as the status was yet to come, nobody knows whether its Location is to be polled."""
+    stalls = Reply(status, {**headers, "Retry-After": "7"}, slow.body().body)
+    slow.polls(lambda: stalls)
+    told: list[Wait] = []
+    policy = FAST.replace(pending=lambda one: one.json() == "pending", on_wait=told.append)
+    with PollingSession(policy=policy) as session:
+        poller = session.begin("POST", f"{server.url}/start")
+        before = counters(poller)
+        assert seconds_until_over(poller, 0.6) < 2
+        assert 6 < poller.wait_seconds <= 7
+        assert counters(poller)._replace(pauses=0) == before._replace(pauses=0)
+        assert told[-1].url == f"{server.url}/w"
+        assert 6 < told[-1].seconds <= 7
+        assert not poller.poll()
+        resumed = session.resume(poller.continuation_token())
+        assert 6 < resumed.wait_seconds <= 7.002
+    assert server.asked == ["POST /start", "GET /w"]
 
 
 def test_what_hooks_have_seen_is_cut_too(server: Server, slow: Slow) -> None:
