@@ -161,11 +161,11 @@ def _send_in(
     timeout = call.timeout(options["timeout"])
     under_way = sending.set(call)
     try:
-        call.is_sent()
+        call.goes_out()
         # at once, whatever interrupts then
         call.arrived = response = send(request, **{**options, "timeout": timeout})
     except EmptyPoolError as error:  # which requests lets through
-        call.is_not_sent()
+        call.stays_here()
         raise requests.exceptions.ConnectTimeout(error, request=request) from error
     finally:
         sending.reset(under_way)

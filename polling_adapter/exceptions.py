@@ -26,8 +26,8 @@ class PollingError(requests.RequestException):
     ``url`` what is still to be asked, ``polls`` how many polls were followed, and ``elapsed`` the
     seconds since the call began. ``continuation_token`` is what :meth:`PollingSession.resume` takes
     to go on, with limits that count anew; None where there is nothing to go on with, or where it is
-    unknown whether the work has begun. ``policy`` is what the call kept to, for whoever goes on;
-    None of an error that was pickled, as functions of a policy may not be.
+    unknown whether the work has begun. ``policy`` is what the call kept to, for whoever goes on; of
+    an error that was pickled it has no functions, and the system's clock.
     """
 
     url: str | None
@@ -53,7 +53,8 @@ class PollingError(requests.RequestException):
 
     def __reduce__(self) -> tuple[Any, ...]:
         made: Any = super().__reduce__()
-        return *made[:2], {**made[2], "policy": None}
+        policy = None if self.policy is None else self.policy._portable()
+        return *made[:2], {**made[2], "policy": policy}
 
 
 class PollingTimeout(PollingError, requests.Timeout, TimeoutError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Wait:
     """A wait that is about to begin, as ``on_wait`` sees it.
 
-    :param job: the URL that the job began at.
+    :param job: the URL that the job began at; of one that goes on by a token, its origin.
     :param url: the URL that is asked next.
     :param seconds: how long the wait lasts, jitter included.
     :param reason: why, in words.
@@ -74,9 +74,10 @@ class PollingPolicy:
         result is there. It may raise :exc:`WorkFailed`. See :mod:`polling_adapter.pending`.
     :param retry_after: called with a response that asks to wait, or is in ``retry_statuses``, and
         has no usable Retry-After: seconds, or None.
-    :param before_poll: called with each :class:`requests.PreparedRequest` that follows a poll,
-        right before it is sent, where it goes to the origin the job began at. It may change it, or
-        return another: an :class:`requests.auth.AuthBase` fits as it is.
+    :param before_poll: called with each :class:`requests.PreparedRequest` that follows a poll, or
+        an answer that names where the result is, right before it is sent, where it goes to the
+        origin the job began at. It may change it, or return another: an
+        :class:`requests.auth.AuthBase` fits as it is.
     :param on_wait: called with a :class:`Wait` before each wait.
     :param clock: ``monotonic()``, ``time()`` and ``sleep(seconds)``.
     :raises TypeError: a value of the wrong type, or an unknown field.
@@ -140,6 +141,12 @@ class PollingPolicy:
         :raises ValueError: a value out of range.
         """
         return dataclasses.replace(self, **changes)
+
+    def _portable(self) -> PollingPolicy:
+        """What of it another process can take, whatever its functions and its clock are."""
+        return self.replace(
+            pending=None, retry_after=None, before_poll=None, on_wait=None, clock=SystemClock()
+        )
 
     def __repr__(self) -> str:
         changed = (

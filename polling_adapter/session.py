@@ -261,7 +261,7 @@ class PollingMixin(_Base):
         if not isinstance(adapter, PollingAdapterMixin):
             if isinstance(adapter, HTTPAdapter):
                 kwargs = {**kwargs, "timeout": call.timeout(kwargs.get("timeout"))}
-            call.is_sent()
+            call.goes_out()
         response = super().send(request, **kwargs)
         if call.exchange.again is not None and "Set-Cookie" in response.headers:
             # requests has stored it, but what is made of this request has cookies of its own.

@@ -10,8 +10,10 @@ import pickle
 import re
 import threading
 import time
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,13 @@ def test_P4_a_file_is_rewound(server: Server, connect: Open) -> None:
     file = BytesIO(b"skipped body")
     file.seek(8)
     connect(FAST).put(server.url, data=file)
+    assert [seen.body for seen in server.seen] == [b"body"] * 2
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, partial(array, "B")])
+def test_P4_bytes_of_any_kind_are_sent_again(server: Server, connect: Open, kind: Any) -> None:
+    server.script(again(), DONE)
+    connect(FAST).put(server.url, data=kind(b"body"))
     assert [seen.body for seen in server.seen] == [b"body"] * 2
 
 

@@ -17,9 +17,10 @@ from .timeout import within
 
 def within_call(retries: urllib3.Retry) -> urllib3.Retry:
     """``retries`` as they hold for the call under way; a subclass of the user's is left as it is,
-    and so is what never retries, which is requests' default."""
+    and so is what neither retries nor refuses anything, which is requests' default."""
     call = sending.get()
-    if call is None or type(retries) is not urllib3.Retry or retries.total == 0:
+    does_nothing = retries.total == 0 and not retries.status_forcelist
+    if call is None or type(retries) is not urllib3.Retry or does_nothing:
         return retries
     return Retries.of(call, retries)
 
@@ -57,7 +58,8 @@ class Retries(urllib3.Retry):
         _stacktrace: Any = None,
     ) -> urllib3.Retry:
         """As :meth:`urllib3.Retry.increment`, but a wait that does not fit into the call is the end
-        of the retries."""
+        of the retries; and what the last answer asks for holds, which the error does not say."""
+        self.call.exchange.answered_below = response
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
         if not self._has_time_for(after.wait_before(response)):
             raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))

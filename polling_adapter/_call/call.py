@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import requests
 
 from .._clock import at_work
-from .._rules.address import origin, printable, without_userinfo
+from .._rules.address import printable, without_userinfo
 from .._rules.answer import Answer, is_final, retry_after
 from .._rules.progress import Due, GiveUp, Progress, Verdict
 from .._rules.token import Token
@@ -31,7 +31,7 @@ from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume
 from .messages import ERRORS, resume_by, without_token
-from .next_request import stand_in
+from .next_request import keeps_credentials, stand_in
 from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
@@ -90,7 +90,7 @@ class Call(Owner):
         self.until: float | None = None  # the instant at which whoever asks has no more time
         self._hooks: OwnedHooks | None = None  # of all its requests
         self._ready: OwnedHooks | None = None  # of the one that was made ready last
-        self._noted = 0  # the id of the error that has a note of this job
+        self._noted = ""  # the note of this job that an error has
         self._told = False  # of a long wait
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -172,7 +172,7 @@ class Call(Owner):
     ) -> requests.PreparedRequest:
         """A copy of ``request``, as the caller's ``before_poll`` leaves it: nothing of that is in
         what is sent again, or goes elsewhere."""
-        if origin(request.url) != origin(self.origin):
+        if not keeps_credentials(self.origin, request.url):
             return request
         copy = self._owned_copy(request.copy())
         changed = before_poll(copy)
@@ -191,14 +191,14 @@ class Call(Owner):
             before.owner = None
         return copy
 
-    def is_sent(self) -> None:
+    def goes_out(self) -> None:
         """From here on, until it is answered, nobody knows what becomes of the request; nor, where
         an auth handler sends another one, of that."""
         job = self.job
         upcoming = job.upcoming or job.request
         self.job = Job(job.progress, None, upcoming, job.request, job.response, True)
 
-    def is_not_sent(self) -> None:
+    def stays_here(self) -> None:
         """There was no connection to send the request on."""
         self.job = self.job._replace(unanswered=False)
 
@@ -305,7 +305,7 @@ class Call(Owner):
     ) -> Verdict:
         """The request brought no answer: when may it be sent again? None: ``error`` ends it.
 
-        :param half: an answer that was cut short.
+        :param half: what there is of an answer: it was cut short, or kept below.
         """
         request = self.sent
         progress, verdict = self.job.progress.failed(
@@ -486,6 +486,7 @@ class Call(Owner):
                 error.polls, error.elapsed = job.progress.polls, self.elapsed
                 error.response = job.response if error.response is None else error.response
             if error.request is job.asked and (is_whole or isinstance(error, WorkFailed)):
+                self._note(error, error.continuation_token)
                 return
         if not (job.is_begun or job.unanswered):
             return
@@ -495,17 +496,20 @@ class Call(Owner):
             show_no_secrets(error)
         token = self.token()
         if token is not None:
-            self._give(token, error)
+            text = str(token.anew())
+            vars(error)["continuation_token"] = text  # set, as errors of some may be frozen
+            self._note(error, text)
 
-    def _give(self, token: Token, error: BaseException) -> None:
-        text = str(token.anew())
-        vars(error)["continuation_token"] = text  # set, as errors of some may be frozen
-        if self._noted == id(error):
+    def _note(self, error: BaseException, text: str | None) -> None:
+        """The token, ``text``, is in the traceback: when the process is gone, nothing else has it.
+        None: there is none."""
+        token = self.token()
+        if text is None or token is None or self._noted in getattr(error, "__notes__", ()):
             return
-        self._noted = id(error)
         how = "the job goes on" if self.is_begun else "it may be sent again"
+        self._noted = f"{how}: {self.opening}{token.line(repr(text))}"
         with suppress(AttributeError):  # from Python 3.11 on
-            error.add_note(f"{how}: {self.opening}{token.line(repr(text))}")  # type: ignore[attr-defined,unused-ignore]
+            error.add_note(self._noted)  # type: ignore[attr-defined,unused-ignore]
 
     def _tell(self, due: Due, seconds: float, step: Next) -> None:
         url, seconds = step.request.url or "", max(0.0, round(seconds, 9))

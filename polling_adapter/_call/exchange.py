@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -26,6 +27,9 @@ from .timeout import leave_to_caller, shorten
 
 logger = logging.getLogger("polling_adapter")
 
+# Bodies that are all there, however often they are sent
+_AS_IT_IS = (bytes, str, bytearray, memoryview, array)
+
 
 def until_answered(
     call: Call,
@@ -48,7 +52,7 @@ def until_answered(
 
 
 def attempt(
-    call: Call, send: Callable[[], requests.Response], *, reads: bool = True
+    call: Call, send: Callable[[], requests.Response], *, reads: bool
 ) -> requests.Response | Next:
     """``send`` a request of ``call``, once.
 
@@ -92,7 +96,8 @@ class Exchange:
     is_shown_below = False  # by an adapter, so that what hooks send is yet to be waited for
     is_followed = False  # the answer is a redirect, and what comes back is the end of it
     timeout: Any = None  # that the caller gave
-    out_of_time: GiveUp | None = None  # a transport below would have retried
+    answered_below: Any = None  # what a transport below has kept to itself
+    out_of_time: GiveUp | None = None  # it would have retried
     _facts: object = None  # of the answer, before the caller's hooks
     _judged: Job | None = None  # where the call stands by the answer
     _given_up: GiveUp | None = None
@@ -238,7 +243,8 @@ class Exchange:
         if self._is_cut(error):
             self._put_back()
             return
-        verdict = self.out_of_time or self._call.failed(error, self.answer)
+        half = self.answered_below if self.answer is None else self.answer
+        verdict = self.out_of_time or self._call.failed(error, half)
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)
         elif verdict is not None:
@@ -338,7 +344,7 @@ def _facts(response: requests.Response) -> object:
 
 def _rewind(request: requests.PreparedRequest, response: requests.Response | None) -> None:
     """Make the body ready to be sent again, or say before any wait that it is not."""
-    if request.body is None or isinstance(request.body, (bytes, str)):
+    if request.body is None or isinstance(request.body, _AS_IT_IS):
         return
     try:
         rewind_body(request)

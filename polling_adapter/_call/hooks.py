@@ -126,7 +126,10 @@ def _marks(given: Any) -> tuple[object, ...]:
 
 def marks_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> list[AnyMark]:
     """What ``request`` carries of this ``kind``, the latest first."""
-    return [one for one in reversed(_marks(_given(request))) if isinstance(one, kind)]
+    given = _given(request)
+    if not isinstance(given, MarkedHooks):
+        return []
+    return [one for one in reversed(given.marks) if isinstance(one, kind)]
 
 
 def mark_of(request: requests.PreparedRequest, kind: type[AnyMark]) -> AnyMark | None:

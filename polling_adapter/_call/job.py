@@ -132,7 +132,7 @@ class Job(NamedTuple):
         at = now if due is None else due.at
         if due is not None and due.poll:
             # Its wait is yet to begin, but what goes on with it is a poll already.
-            progress = progress._replace(polls=progress.polls + 1, counted=progress.counted + 1)
+            progress = progress.polled()
         # The wait that was asked for counts; what a token rests beyond that does not.
         then = max(at, now)
         return Token(

@@ -48,6 +48,12 @@ def stand_in_as(own: requests.PreparedRequest, request: requests.PreparedRequest
         stand_in(own, twin)
 
 
+def keeps_credentials(url: str | None, other: str | None) -> bool:
+    """Whether requests lets what is meant for ``url`` go to ``other``: of the same origin, or of a
+    host that goes over from http to https."""
+    return not SessionRedirectMixin().should_strip_auth(url or "", other or "")
+
+
 class _Preparer(SessionRedirectMixin):
     """Only prepares the next request, with the logic of requests."""
 

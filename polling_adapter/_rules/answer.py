@@ -48,7 +48,8 @@ class Answer(NamedTuple):
 
 
 def is_final(status: int) -> bool:
-    """Whether an answer is the result, whatever else it says (RFC 9110 section 15.3)."""
+    """Whether it is a success, and so the result, unless the policy calls it pending (RFC 9110
+    section 15.3)."""
     return 200 <= status < 300
 
 

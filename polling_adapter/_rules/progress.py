@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
-from .answer import IDEMPOTENT, SAFE, Answer, is_final, is_poll, retry_after
+from .answer import IDEMPOTENT, SAFE, Answer, is_poll, retry_after
 
 # A server that answers 500 is there, and fails: so many in a row are its answer.
 _ENOUGH_OF_500 = 5
@@ -63,7 +63,7 @@ class Progress(NamedTuple):
     :param polls: polls followed in all.
     :param counted: those of them that count against ``max_polls``.
     :param pauses: waits that have begun.
-    :param redirects: those followed that are no polls.
+    :param redirects: those followed that are no polls, since the last poll.
     :param failures: failed polls in a row.
     :param failing_since: the instant of the first of them.
     :param fives: answers of 500 in a row.
@@ -112,8 +112,6 @@ class Progress(NamedTuple):
         :return: None where nothing is to be waited for: an answer, or a redirect that is no poll.
         """
         poll = answer.is_pending or is_poll(answer.status, answer.headers)
-        if is_final(answer.status) and not poll and not self.failures:
-            return (self._replace(is_result=True) if answer.leads_to_result else self), None
         refused = not poll and _is_refusal(answer, policy)
         if poll or refused:
             return self._asked(answer, policy, now, wall, poll)
@@ -172,6 +170,10 @@ class Progress(NamedTuple):
         """A redirect that is no poll is followed."""
         return self._replace(redirects=self.redirects + 1)
 
+    def polled(self) -> Progress:
+        """A poll is followed: whatever comes, it is no loop of redirects."""
+        return self._replace(polls=self.polls + 1, counted=self.counted + 1, redirects=0)
+
     def pause(
         self, due: Due, policy: PollingPolicy, now: float, random: float
     ) -> tuple[Progress, float] | GiveUp:
@@ -201,8 +203,8 @@ class Progress(NamedTuple):
             extra = seconds * policy.jitter * random
             # the jitter, unlike the server, can do with less: the request needs time as well
             seconds += extra if left is None else min(extra, (left - seconds) / 2)
-        polls, counted = self.polls + due.poll, self.counted + due.poll
-        return self._replace(polls=polls, counted=counted, pauses=self.pauses + 1), now + seconds
+        progress = self.polled() if due.poll else self
+        return progress._replace(pauses=self.pauses + 1), now + seconds
 
     def overdue(self, now: float) -> GiveUp | None:
         """Nothing more may be sent where ``total_timeout`` has gone by."""

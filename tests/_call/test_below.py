@@ -122,3 +122,22 @@ def test_a_subclass_of_the_users_is_left_as_it_is() -> None:
 def test_outside_of_a_call_it_is_what_it_was() -> None:
     retries = PollingAdapter(max_retries=Retry(3, backoff_factor=0.01)).max_retries
     retries.increment("GET", "/", error=urllib3.exceptions.ProtocolError("broken")).sleep()
+
+
+@pytest.mark.parametrize("total", [0, 1])
+@pytest.mark.parametrize("status", [429, 502])
+def test_P1_what_an_answer_asks_for_that_it_keeps_to_itself_counts(
+    server: Server, clock: FakeClock, status: int, total: int
+) -> None:
+    """Its error says the status, and nothing else."""
+    server.script(poll("/work"), *[again("30", status)] * 4, DONE)
+    retries = Retry(total, status_forcelist=[429, 502])
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        assert session.post(server.url).text == "done"
+    assert [seconds for seconds in clock.slept if seconds > 0] == [30] * 4
+
+
+def test_P4_it_refuses_nothing_that_the_call_asks_again(server: Server, clock: FakeClock) -> None:
+    server.script(again("7"), DONE)
+    with retrying(FAST.replace(clock=clock), Retry(0, status_forcelist=[429])) as session:
+        assert session.get(server.url).text == "done"

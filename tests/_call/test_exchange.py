@@ -37,7 +37,7 @@ def sender(call: Call, *answers: Any) -> Answers:
 
     def send(sent: requests.PreparedRequest) -> requests.Response:
         call.sends(sent)
-        call.is_sent()
+        call.goes_out()
         found = next(coming)
         if isinstance(found, BaseException):
             raise found
@@ -48,7 +48,7 @@ def sender(call: Call, *answers: Any) -> Answers:
 
 
 def step(call: Call, sent: requests.PreparedRequest, *answers: Any) -> requests.Response | Next:
-    return attempt(call, lambda: sender(call, *answers)(sent))
+    return attempt(call, lambda: sender(call, *answers)(sent), reads=True)
 
 
 def polled(policy: PollingPolicy, status: int = 303) -> Call:
@@ -128,7 +128,7 @@ def test_it_is_sent_until_an_answer_stands(policy: PollingPolicy, clock: FakeClo
     assert clock.slept[-3:] == [0.5, 1.0, 20.0]
     assert clock.now == began + 21.5
     assert call.job.progress.failures == 0
-    assert call.job.progress.tally() == "303 x 1, 502 x 1, ConnectionError x 1, 429 x 1"
+    assert call.job.progress.tally() == "303 x 1, 502 x 1, ConnectionError x 1, 429 x 1, 200 x 1"
 
 
 def test_P6_an_outage_that_lasts_too_long_is_the_end_and_says_how_to_go_on(
@@ -166,7 +166,7 @@ def test_P6_where_its_address_cannot_be_read_the_poll_can_be_asked_again(
 
 def test_what_is_no_answer_of_ours_is_left_as_it_is(policy: PollingPolicy) -> None:
     call, other = Call(policy), object()
-    assert attempt(call, lambda: other) is other  # type: ignore[arg-type, return-value, comparison-overlap]
+    assert attempt(call, lambda: other, reads=True) is other  # type: ignore[arg-type, return-value, comparison-overlap]
 
 
 def test_exchanges_that_are_nested_are_undone(policy: PollingPolicy) -> None:

@@ -164,3 +164,15 @@ def test_a_mark_is_told_when_hooks_are_gone_through(raises: bool) -> None:
     with suppress(LookupError):
         dispatch_hook("response", request.hooks, requests.Response())
     assert steps == ["begins", "hook", *([] if raises else ["hook"]), "ends"]
+
+
+def test_P9_what_is_over_is_carried_no_longer() -> None:
+    class Told(Watching):
+        is_over = True
+
+    request = prepared({"response": [print]})
+    for _ in range(3):
+        mark_besides(request.hooks, Told())
+    mark_besides(request.hooks, "kept")
+    mark_besides(request.hooks, Watching())
+    assert [type(one) for one in request.hooks["response"].marks] == [str, Watching]

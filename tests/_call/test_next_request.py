@@ -8,6 +8,7 @@ import requests
 from polling_adapter import PollingMixin, PollingSession
 from polling_adapter._call.next_request import (
     decide_alike,
+    keeps_credentials,
     next_request,
     repeats,
     repetition,
@@ -88,3 +89,18 @@ def test_the_next_request_is_that_of_requests_and_the_response_stays_as_it_is() 
     assert upcoming.headers["X-Own"] == "1"
     assert found._content is False
     assert next_request(response(status=200), first) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "keeps"),
+    [
+        ("http://example.org:80/other", True),
+        ("https://example.org/work", True),  # as requests has it, which goes over to TLS
+        ("https://example.org:8443/work", False),
+        ("http://example.org:8080/work", False),
+        ("http://www.example.org/work", False),
+    ],
+)
+def test_P7_where_credentials_go_requests_decides(other: str, keeps: bool) -> None:
+    assert keeps_credentials(URL, other) is keeps
+    assert not keeps_credentials("https://example.org/", URL)

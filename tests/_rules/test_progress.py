@@ -332,3 +332,24 @@ def test_P1_half_an_answer_asks_to_wait_too() -> None:
     assert progress.failures == 1
     assert isinstance(due, Due)
     assert due.at == NOW + 60
+
+
+def test_P3_redirects_count_anew_after_a_poll() -> None:
+    """A job each of whose polls passes an ordinary redirect may take ten thousand of them."""
+    call = Call()
+    for _ in range(3):
+        call.progress = call.progress.redirected()
+    assert call.progress.redirects == 3
+    call.followed(redirect("0"))
+    assert call.progress.redirects == 0
+    call.progress = call.progress.redirected()
+    call.followed(answer(429, "0"))
+    assert call.progress.redirects == 1
+
+
+def test_what_comes_in_between_ends_refusals_in_a_row() -> None:
+    for between in (answer(200), answer(404), redirect()):
+        call = Call(PLAIN.replace(backoff_factor=8))
+        for _ in range(2):
+            assert seconds(call.answered(answer(429, "0"))) == 0
+            call.answered(between)

@@ -819,3 +819,23 @@ def test_P1_P6_an_interruption_while_a_poll_is_looked_at_does_not_make_it_due(
         assert poller.result().content == b"done"
     assert clock.now - began == 7
     assert server.asked == ["POST /", "GET /w", "GET /w"]
+
+
+def test_P6_half_an_answer_to_a_start_that_was_interrupted_is_no_result(server: Server) -> None:
+    reads: list[int] = []
+
+    def pending(response: requests.Response) -> bool:
+        reads.append(1)
+        if len(reads) == 1:
+            raise CtrlC
+        return not response.content
+
+    server.script(Reply(200, {}, b"x" * 5000, fault="cut"))
+    with PollingSession(policy=FAST.replace(pending=pending)) as session:
+        poller = session.submit("POST", server.url)
+        with pytest.raises(CtrlC):
+            poller.result()
+        with pytest.raises(requests.RequestException):
+            poller.result()
+        assert token_of(poller) is None
+    assert server.asked == ["POST /"]

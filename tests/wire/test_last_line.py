@@ -6,6 +6,7 @@ import pickle
 import re
 import sys
 import time
+import traceback
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from polling_adapter.pending import accepted
 from ..conftest import Open, mounted_adapter
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
+from .ways import WAYS
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 KEY = {"Idempotency-Key": "8e03978e"}
@@ -107,15 +109,16 @@ def test_an_error_is_pickled_without_the_functions_of_its_policy(
     server: Server, connect: Open
 ) -> None:
     server.script(poll("/w"), DONE)
-    policy = FAST.replace(max_polls=0, on_wait=lambda _: None)
+    policy = FAST.replace(max_polls=0, before_poll=lambda _: None, on_wait=lambda _: None)
     with pytest.raises(PollingError) as caught:
         connect(policy).get(server.url)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
-    assert copy.policy is None
+    assert copy.policy == FAST.replace(max_polls=0)
     with PollingSession(policy=FAST) as session:
-        found = session.resume(copy.continuation_token, polling=copy.policy)
-        assert found.result().text == "done"
+        line = line_of(str(copy))
+        assert line == "session.resume(error.continuation_token, polling=error.policy).result()"
+        assert goes_on(line, {"session": session, "error": copy}).text == "done"
 
 
 def test_it_names_what_the_token_does_not_hold(
@@ -192,7 +195,7 @@ def test_pollers_are_asked_again(server: Server) -> None:
 notes = pytest.mark.skipif(sys.version_info < (3, 11), reason="no notes before Python 3.11")
 
 
-def test_at_the_first_wait_too_and_no_note_besides(server: Server, connect: Open) -> None:
+def test_at_the_first_wait_too(server: Server, connect: Open) -> None:
     session = connect(FAST.replace(max_polls=0))
     for ask in (
         lambda: session.get(f"{server.url}/s"),
@@ -202,9 +205,35 @@ def test_at_the_first_wait_too_and_no_note_besides(server: Server, connect: Open
         with pytest.raises(PollingError) as caught:
             ask()
         assert line_of(str(caught.value)) == "session.resume(error.continuation_token).result()"
-        assert not hasattr(caught.value, "__notes__")
         assert f"GET {server.url}/w?..." in str(caught.value)
         assert "secret" not in str(caught.value)
+
+
+@notes
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+def test_P6_the_traceback_has_the_token_when_the_process_is_gone(server: Server, way: str) -> None:
+    server.script(poll("/w"), DONE)
+    with pytest.raises(PollingError) as caught:
+        WAYS[way](FAST.replace(max_polls=0), "POST", server.url)
+    (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+    assert note in "".join(traceback.format_exception(caught.value))
+    assert note.startswith("the job goes on: ")
+    with PollingSession(policy=FAST) as session:
+        assert goes_on(line_of(note), {"session": session}).text == "done"
+
+
+@notes
+def test_P6_so_has_that_of_a_poller_that_is_asked_again_and_again(server: Server) -> None:
+    server.script(poll("/w", "60"), DONE)
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url)
+        for _ in range(3):
+            with pytest.raises(PollingTimeout) as caught:
+                poller.result(timeout=0)
+            (note,) = caught.value.__notes__  # type: ignore[attr-defined]
+            token = re.search(r"\('(.*)'\)", note)
+            assert token is not None
+            assert session.resume(token[1]).wait_seconds > 50
 
 
 @notes
@@ -235,3 +264,18 @@ def test_and_that_of_a_start_without_an_answer_that_may_be_sent_again(
     with PollingSession(policy=FAST) as session:
         assert goes_on(line_of(note), {"session": session}, **key).text == "done"
     assert server.asked[:2] == [f"{method} /start"] * 2
+
+
+@notes
+def test_each_interruption_of_a_poller_has_one(server: Server, clock: FakeClock) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    server.script(again("0"))
+    with PollingSession(policy=FAST.replace(clock=clock, on_wait=interrupted)) as session:
+        poller = session.submit("POST", server.url)
+        for _ in range(4):
+            with pytest.raises(KeyboardInterrupt) as caught:
+                poller.result()
+            assert len(caught.value.__notes__) == 1  # type: ignore[attr-defined]
+            del caught  # the next may have its place in memory

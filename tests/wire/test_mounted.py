@@ -18,11 +18,13 @@ from polling_adapter import (
     PollingAdapter,
     PollingAdapterMixin,
     PollingPolicy,
+    PollingSession,
     PollingTimeout,
     TooManyPolls,
+    continuation_token,
 )
 
-from ..conftest import Open
+from ..conftest import Open, mounted_adapter
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
 
@@ -285,3 +287,13 @@ def test_the_mixin_gives_its_base_what_it_was_given() -> None:
     given = adapter.given[0]
     assert (given["timeout"], given["verify"], given["stream"]) == ((3, 4), False, True)
     assert set(given) <= {"stream", "timeout", "verify", "cert", "proxies"}
+
+
+def test_P6_one_redirect_too_many_above_it_says_how_to_go_on(server: Server) -> None:
+    server.script(poll("/w"), *[Reply(302, {"Location": "/w"})] * 30, DONE)
+    with mounted_adapter(FAST) as session, pytest.raises(requests.TooManyRedirects) as caught:
+        session.post(server.url)
+    with PollingSession(policy=FAST) as other:
+        found = other.resume(continuation_token(caught.value) or "").result()
+    assert found.content == b"done"
+    assert server.asked.count("POST /") == 1

@@ -19,6 +19,7 @@ import responses as responses_of_others
 from polling_adapter import (
     Poller,
     PollingAdapter,
+    PollingMixin,
     PollingPolicy,
     PollingSession,
     PollingTimeout,
@@ -817,6 +818,50 @@ def test_a_class_above_that_asks_again_with_another_credential(server: Server) -
     with Refreshing(policy=POLICY) as session:
         assert session.post(server.url).content == b"done"
         assert session.begin("POST", server.url).result().content == b"done"
+
+
+def test_a_class_below_that_asks_again_with_another_credential(server: Server) -> None:
+    """What is asked again then has it, too."""
+
+    class Refreshing(requests.Session):
+        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            response = super().send(request, **kwargs)
+            if response.status_code == 401:
+                renewed = request.copy()
+                renewed.headers["Authorization"] = "new"
+                response = super().send(renewed, **kwargs)
+            return response
+
+    class Polling(PollingMixin, Refreshing):
+        pass
+
+    replies = iter([again("0", 503), DONE])
+
+    def answer(seen: Seen) -> Reply:
+        return next(replies) if seen.headers.get("Authorization") == "new" else Reply(401)
+
+    server.answer = answer
+    with Polling(policy=POLICY) as session:
+        assert session.get(server.url).content == b"done"
+    assert [seen.headers.get("Authorization") for seen in server.seen] == [None, "new", "new"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_P9_by_hand_too_a_pending_answer_gives_its_connection_back(
+    server: Server, stream: bool
+) -> None:
+    held = []
+
+    def on_wait(wait: Any) -> None:
+        held.append(wait.response.raw._connection)
+
+    server.script(Reply(202, {"Location": "/w", "Retry-After": "0"}, b"x" * 200_000), DONE)
+    with PollingSession(policy=POLICY.replace(on_wait=on_wait)) as session:
+        request = session.prepare_request(requests.Request("POST", server.url))
+        response = session.send(request, stream=stream, allow_redirects=False)
+        (result,) = session.resolve_redirects(response, request)
+        assert result.content == b"done"
+    assert held == [None]
 
 
 @responses_of_others.activate

@@ -416,3 +416,11 @@ def test_P10_what_a_start_has_for_its_body_is_not_in_a_poll(server: Server) -> N
     sent = [[name for name in names if name in seen.headers] for seen in server.seen]
     assert sent[3:] == sent[:3]
     assert {seen.body for seen in (*server.seen[1:3], *server.seen[4:])} == {b""}
+
+
+@pytest.mark.parametrize("way", ["session", "mixed", "begin", "submit", "tokens"])
+def test_P3_P10_a_redirect_in_each_poll(server: Server, way: str) -> None:
+    replies = [poll("/work"), Reply(302, {"Location": "/work/"})] * 35
+    server.script(*replies, DONE)
+    assert WAYS[way](FAST, "POST", server.url).content == b"done"
+    assert len(server.seen) == 71
