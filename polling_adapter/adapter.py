@@ -159,7 +159,7 @@ def _send_in(
             # a session that a hook has called follows what we have seen
             call.wait(Next(request, call.job.due, call.job.response))
     timeout = call.timeout(options["timeout"])
-    under_way = sending.set(call)
+    before = sending.set(call)
     try:
         call.goes_out()
         # at once, whatever interrupts then
@@ -168,7 +168,7 @@ def _send_in(
         call.stays_here()
         raise requests.exceptions.ConnectTimeout(error, request=request) from error
     finally:
-        sending.reset(under_way)
+        sending.reset(before)
     return response
 
 

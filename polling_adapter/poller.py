@@ -310,8 +310,9 @@ class Poller:
         return None
 
     def _unharmed(self, call: Call, response: Any) -> requests.Response | Next:
-        """``response``, or where its body was half read, what is answered to the poll again."""
-        if not is_lost(response):
+        """``response``, or where its body was half read and is what counts, what is answered to the
+        poll again."""
+        if call.job.leads_on or not is_lost(response):
             answer: requests.Response = response
             return answer
         drop(response)

@@ -10,7 +10,7 @@ from urllib3.exceptions import MaxRetryError, ResponseError
 
 from .._rules.answer import retry_after
 from .._rules.progress import GiveUp, retried
-from .call import Call, sending
+from .call import Call, under_way
 from .job import Next
 from .timeout import within
 
@@ -18,7 +18,7 @@ from .timeout import within
 def within_call(retries: urllib3.Retry) -> urllib3.Retry:
     """``retries`` as they hold for the call under way; a subclass of the user's is left as it is,
     and so is what neither retries nor refuses anything, which is requests' default."""
-    call = sending.get()
+    call = under_way()
     does_nothing = retries.total == 0 and not retries.status_forcelist
     if call is None or type(retries) is not urllib3.Retry or does_nothing:
         return retries
@@ -105,7 +105,7 @@ def wait_within_calls(manager: urllib3.PoolManager) -> None:
 
 class _InTime(urllib3.HTTPConnectionPool):
     def urlopen(self, *args: Any, **kwargs: Any) -> Any:
-        call = sending.get()
+        call = under_way()
         if call is not None:
             kwargs["pool_timeout"] = within(call.ends, call.clock, kwargs.get("pool_timeout"))
         return super().urlopen(*args, **kwargs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from .read_ahead import forget, is_read_in_part, kept, looked_at, unread
+from .read_ahead import UNREADABLE, forget, is_read_in_part, kept, looked_at, unread
 
 logger = logging.getLogger("polling_adapter")
 
@@ -65,10 +65,13 @@ def _within_bounds(response: requests.Response, out_of_time: Callable[[], bool])
         if hasattr(response.raw, "_fp"):
             return looked_at(response, out_of_time)
         return kept(response.iter_content(1), out_of_time)
-    except Exception as error:  # whatever is wrong with it, let it go
+    except UNREADABLE as error:
         logger.debug("the body of a %s is dropped: %r", response.status_code, error)
         drop(response)
         return None
+    except BaseException:  # of a handler of signals
+        drop(response)
+        raise
 
 
 def is_lost(response: requests.Response) -> bool:

@@ -97,7 +97,8 @@ class Call(Owner):
         """Call ``function``, which is all of this call: its error says where the job is."""
         try:
             return self.step(function, *args)
-        except BaseException:
+        except BaseException as error:
+            self.complete(error)  # which may have come at the very end
             if self.arrived is not None and not self.arrived._content_consumed:
                 drop(self.arrived)
             raise
@@ -278,15 +279,14 @@ class Call(Owner):
         held = self.held(response) if due is None else None
         return Job(progress, due, request if again else None, request, response, held=held)
 
-    def held(self, response: requests.Response) -> Due | None:
+    def held(self, response: Any) -> Due | None:
         """When a response that stands, a 404 or one failure too many, or that came in half, may be
         asked for again (RFC 9110 section 10.2.3)."""
         if "Retry-After" not in response.headers:
             return None
         asked = retry_after(response.headers, self.clock.time())
-        if asked is None:
-            return None
-        return Due(self.clock.monotonic() + asked, str(response.status_code), asked)
+        reason = "half an answer, with Retry-After"
+        return None if asked is None else Due(self.clock.monotonic() + asked, reason, asked)
 
     def answered_before(
         self, response: requests.Response, request: requests.PreparedRequest, known: bool
@@ -307,20 +307,17 @@ class Call(Owner):
 
         :param half: what there is of an answer: it was cut short, or kept below.
         """
-        request = self.sent
+        request, held = self.sent, None if half is None else self.held(half)
         progress, verdict = self.job.progress.failed(
             request.method or "",
             what_failed(error),
             self.policy,
             self.clock.monotonic(),
             timed_out=is_timeout(error),
-            asked=None if half is None else retry_after(half.headers, self.clock.time()),
+            asked=None if held is None else held.asked,
         )
-        self.job = self.job._replace(
-            progress=progress,
-            due=verdict if isinstance(verdict, Due) else None,
-            upcoming=request,
-        )
+        due = verdict if isinstance(verdict, Due) else None
+        self.job = self.job._replace(progress=progress, due=due, upcoming=request, held=held)
         self.arrived = None  # what has come of it is no answer
         return verdict
 
@@ -482,7 +479,8 @@ class Call(Owner):
         if isinstance(error, PollingError):
             is_whole = error.url is not None
             if not is_whole:  # it is of the caller's predicate, which cannot know all
-                error.request, error.url = job.asked, without_userinfo(self.sent.url)
+                at: Any = job.upcoming or job.request
+                error.request, error.url = job.asked, without_userinfo(at.url)
                 error.polls, error.elapsed = job.progress.polls, self.elapsed
                 error.response = job.response if error.response is None else error.response
             if error.request is job.asked and (is_whole or isinstance(error, WorkFailed)):
@@ -534,3 +532,9 @@ class Call(Owner):
 
 #: The call whose request an adapter is sending, in this context.
 sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)
+
+
+def under_way() -> Call | None:
+    """The call whose request is being sent; one that was interrupted may have been left there."""
+    call = sending.get()
+    return None if call is None or call.exchange is None else call

@@ -150,6 +150,7 @@ class Exchange:
             self._call.job = self._call.job._replace(request=response.request)
         self.answer, self.again, self._judged = response, None, None
         call = self._call
+        call.arrived = response
         shorten(response, call.ends, call.clock)
         if not self._is_understood(response):
             return
@@ -207,11 +208,12 @@ class Exchange:
         if self.is_followed:  # it is of what came after
             return
         if isinstance(error, requests.RequestException) and not isinstance(error, PollingError):
-            if self._is_failure(error):
-                self.fail(error)
-                return
             call, answer = self._call, self.answer
             is_half = answer is not None and isinstance(error, FAILURES) and is_lost(answer)
+            is_failed_poll = is_half and call.survives and self._stands is None
+            if is_failed_poll or self._is_failure(error):
+                self.fail(error)
+                return
             # requests has another error for what comes before the body
             is_late = is_half and is_timeout(error) and not isinstance(error, requests.Timeout)
             late = call.overdue() if is_late else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from .read_ahead import BODY_LIMIT, looked_at, unread
+from .read_ahead import BODY_LIMIT, UNREADABLE, looked_at, unread
 
 
 class View(requests.Response):
@@ -34,7 +34,7 @@ class View(requests.Response):
         if self._content is False:
             try:
                 self._content = _peeked(self._response, self._out_of_time)
-            except Exception as error:
+            except UNREADABLE as error:
                 self.trouble = type(error)
                 raise
         return self._content  # type: ignore[return-value]

@@ -13,9 +13,11 @@ from polling_adapter import (
     OutageTooLong,
     PollingAdapter,
     PollingPolicy,
+    PollingSession,
     PollingTimeout,
     continuation_token,
 )
+from polling_adapter._call.call import Call, sending
 
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
@@ -141,3 +143,18 @@ def test_P4_it_refuses_nothing_that_the_call_asks_again(server: Server, clock: F
     server.script(again("7"), DONE)
     with retrying(FAST.replace(clock=clock), Retry(0, status_forcelist=[429])) as session:
         assert session.get(server.url).text == "done"
+
+
+def test_P9_a_call_that_is_dead_bounds_nothing(server: Server, clock: FakeClock) -> None:
+    """Ctrl-C may come when it has just been named, and leave it there."""
+    server.script(Reply(500), DONE)
+    dead = Call(FAST.replace(clock=clock, total_timeout=1))
+    clock.now += 100
+    named = sending.set(dead)
+    try:
+        with PollingSession(policy=FAST.replace(clock=clock)) as session:
+            retries = Retry(2, status_forcelist=[500])
+            session.mount("http://", PollingAdapter(max_retries=retries))
+            assert session.get(server.url, polling=False).text == "done"
+    finally:
+        sending.reset(named)

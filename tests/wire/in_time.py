@@ -42,11 +42,14 @@ def in_time(function: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 @contextmanager
-def ctrl_c(after: float) -> Iterator[None]:
-    """In the main thread, where signals arrive."""
+def ctrl_c(after: float, error: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
+    """In the main thread, where signals arrive.
+
+    :param error: what the handler of another signal raises.
+    """
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, after)

@@ -26,6 +26,7 @@ from polling_adapter import (
     Wait,
     continuation_token,
 )
+from polling_adapter._call.hooks import owner_of
 from polling_adapter.pending import Result, accepted, json_field
 
 from ..conftest import MixedSession, Open, mixed_in, mounted_adapter, polling_session
@@ -839,3 +840,156 @@ def test_P6_half_an_answer_to_a_start_that_was_interrupted_is_no_result(server: 
             poller.result()
         assert token_of(poller) is None
     assert server.asked == ["POST /"]
+
+
+class SoftTimeLimitExceeded(Exception):
+    """As Celery raises it in a handler of signals, and decorators that limit the time."""
+
+
+@on_main
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin"])
+@pytest.mark.parametrize("status", [303, 202, 429, 502])
+def test_P6_what_a_handler_of_signals_raises_while_a_body_is_read_is_the_end(
+    server: Server, way: str, status: int
+) -> None:
+    def slow() -> Iterator[bytes]:
+        yield b"not "
+        time.sleep(1)
+        yield b"yet"
+
+    named = {"Location": "/w/2"} if status < 400 else {}
+    reply = Reply(status, {**named, "Retry-After": "0"}, slow)
+    server.script(poll("/w"), reply, DONE)
+    policy = FAST.replace(pending=accepted)
+    with ctrl_c(0.3, SoftTimeLimitExceeded), pytest.raises(SoftTimeLimitExceeded) as caught:
+        WAYS[way](policy, "POST", server.url)
+    with PollingSession(policy=policy) as session:
+        token = continuation_token(caught.value) or ""
+        assert session.resume(token).result().content == b"done"
+    assert server.asked.count("POST /") == 1
+
+
+def test_P6_nor_is_it_hidden_while_the_status_is_looked_at(server: Server, connect: Open) -> None:
+    def slow(request: Seen) -> Reply:
+        return Reply(202, {"Location": "/w"}, b"{}") if request.method == "POST" else DONE
+
+    def pending(response: requests.Response) -> bool:
+        try:
+            return bool(response.json())
+        finally:
+            raise SoftTimeLimitExceeded
+
+    server.answer = slow
+    with connect(FAST.replace(pending=pending)) as session:
+        with pytest.raises(SoftTimeLimitExceeded) as caught:
+            session.post(server.url)
+        assert continuation_token(caught.value) is not None
+
+
+class Stop(PollingError):
+    """The caller's own."""
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit", "tokens"])
+@pytest.mark.parametrize("where", ["on_wait", "before_poll"])
+def test_P6_P8_an_error_of_the_callers_that_is_one_of_ours(
+    server: Server, way: str, where: str
+) -> None:
+    def stop(_: object) -> None:
+        raise Stop("we shut down")
+
+    server.script(poll("/w"), poll("/w/2"), DONE)
+    with pytest.raises(Stop, match="we shut down") as caught:
+        WAYS[way](FAST.replace(**{where: stop}), "POST", server.url)
+    assert caught.value.url == f"{server.url}/w"
+    with PollingSession(policy=FAST) as session:
+        token = continuation_token(caught.value) or ""
+        assert session.resume(token).result().content == b"done"
+
+
+@pytest.mark.parametrize("failures", [0, None])
+@pytest.mark.parametrize("stream", [False, True])
+def test_P1_P6_a_call_that_ends_by_half_an_answer_knows_when_to_ask_again(
+    server: Server, connect: Open, clock: FakeClock, failures: int | None, stream: bool
+) -> None:
+    server.script(poll("/w"), Reply(200, {"Retry-After": "30"}, b"status" * 50, fault="cut"))
+    limits: dict[str, Any] = {"total_timeout": 20} if failures is None else {"poll_failures": 0}
+    policy = FAST.replace(clock=clock, pending=lambda one: one.text == "status", **limits)
+    with connect(policy) as session, pytest.raises(PollingError) as caught:
+        session.post(server.url, stream=stream)
+    with PollingSession(policy=policy.replace(total_timeout=None)) as session:
+        assert session.resume(caught.value.continuation_token or "").wait_seconds >= 30
+
+
+@pytest.mark.parametrize(
+    ("first", "end"),
+    [
+        (poll("/w/2"), "/w/2"),
+        (Reply(202, {"Location": "/w/2", "Retry-After": "0"}), "/w/2"),
+        (Reply(200, {}), "/result"),
+    ],
+    ids=["303", "202", "names the result"],
+)
+@pytest.mark.parametrize("polls", [0, 1])
+def test_P6_a_poller_goes_on_though_a_hook_was_interrupted_while_it_read(
+    server: Server, first: Reply, end: str, polls: int
+) -> None:
+    """Where to is in the headers, or was said before the hook began."""
+    reads: list[int] = []
+
+    def reading(response: requests.Response, **_: Any) -> None:
+        if len(reads) <= polls:
+            reads.append(len(next(response.iter_content(8))))
+            if len(reads) > polls:
+                raise CtrlC
+
+    def pending(response: requests.Response) -> Any:
+        if response.status_code == 202:
+            return True
+        return Result("/result") if response.text.startswith("status") else None
+
+    body = b"status " * 9
+    server.script(*[poll("/w")._replace(body=b"x")] * polls, first._replace(body=body), DONE)
+    policy = FAST.replace(pending=pending)
+    with PollingSession(policy=policy) as session:
+        hooks = {"response": reading}
+        poller = session.submit("POST", server.url, hooks=hooks, stream=True)
+        with pytest.raises(CtrlC):
+            poller.result()
+        assert poller.result().content == b"done"
+    assert server.asked[-1] == f"GET {end}"
+    assert len(server.asked) == 2 + polls
+
+
+def test_P6_an_interruption_at_the_very_end_of_a_call_has_a_token(server: Server) -> None:
+    """When the answer is there, and nobody has it yet."""
+    server.script(poll("/w"), DONE)
+
+    class Interrupted:
+        owner = property(lambda self: None, lambda self, owner: (_ for _ in ()).throw(CtrlC()))
+
+    def interrupt(response: requests.Response, **_: Any) -> None:
+        if response.ok and not response.is_redirect:
+            owner_of(response.request)._ready = Interrupted()  # type: ignore[union-attr]
+
+    with PollingSession(policy=FAST) as session:
+        with pytest.raises(CtrlC) as caught:
+            session.post(server.url, hooks={"response": interrupt})
+        token = continuation_token(caught.value) or ""
+        assert session.resume(token).result().content == b"done"
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "begin"])
+def test_P6_a_poll_that_is_cut_short_while_a_hook_reads_its_refusal_has_failed(
+    server: Server, way: str
+) -> None:
+    """requests' own handler of digest authentication does."""
+
+    def reading(response: requests.Response, **_: Any) -> None:
+        _ = response.content
+
+    cut = Reply(401, {}, b"who are you?" * 50, fault="cut")
+    server.script(poll("/w"), poll("/w"), cut, poll("/w/2"), DONE)
+    found = WAYS[way](FAST, "POST", server.url, hooks={"response": reading})
+    assert found.content == b"done"
+    assert server.asked == ["POST /", *["GET /w"] * 3, "GET /w/2"]
