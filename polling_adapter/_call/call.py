@@ -30,7 +30,7 @@ from .failures import is_timeout, show_no_secrets, what_failed
 from .hooks import Hook, OwnedHooks, Owner, owned, owner_of
 from .job import Job, Next, Upcoming
 from .meaning import find_meaning, is_known, is_looked_into, meaning_of, presume
-from .messages import ERRORS, resume_by, without_token
+from .messages import ERRORS, line, resume_by, without_token
 from .next_request import keeps_credentials, stand_in
 from .timeout import within
 
@@ -445,7 +445,7 @@ class Call(Owner):
         if token is None:
             how = without_token(upcoming, job.may_be_sent(upcoming))
         else:
-            how = resume_by(token, self.policy, self.clock.time(), self.opening)
+            how = resume_by(token, upcoming, self.policy, self.clock.time(), self.opening)
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
         error = ERRORS[verdict.limit](
             f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
@@ -505,7 +505,7 @@ class Call(Owner):
         if text is None or token is None or self._noted in getattr(error, "__notes__", ()):
             return
         how = "the job goes on" if self.is_begun else "it may be sent again"
-        self._noted = f"{how}: {self.opening}{token.line(repr(text))}"
+        self._noted = f"{how}: {self.opening}{line(token, self.upcoming(), repr(text))}"
         with suppress(AttributeError):  # from Python 3.11 on
             error.add_note(self._noted)  # type: ignore[attr-defined,unused-ignore]
 

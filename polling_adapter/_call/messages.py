@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._rules.address import printable
+from .._rules.answer import KEY
 from .._rules.progress import Limit
 from .._rules.token import Token
 from ..exceptions import (
@@ -28,8 +29,24 @@ ERRORS: dict[Limit, type[PollingError]] = {
 }
 
 
-def resume_by(token: Token, policy: PollingPolicy, wall: float, opening: str) -> str:
-    """How to go on, where there is a ``token``: by a line of code, with a policy that lets it.
+# What a body was given as, by its Content-Type; else as ``data``
+_GIVEN_AS = {"application/json": "json", "multipart/form-data": "files"}
+
+
+def line(token: Token, upcoming: Any, name: str, *more: str) -> str:
+    """The line of code that goes on with ``upcoming``.
+
+    :param name: what holds the ``token``, as text. :param more: further arguments.
+    """
+    kind = str(upcoming.headers.get("Content-Type")).partition(";")[0]
+    body = (f"{_GIVEN_AS.get(kind, 'data')}=...",) if token.has_body else ()
+    key = (f"headers={{{KEY!r}: ...}}",) if token.needs_key else ()
+    return f"session.resume({', '.join((name, *body, *key, *more))}).result()"
+
+
+def resume_by(token: Token, upcoming: Any, policy: PollingPolicy, wall: float, opening: str) -> str:
+    """How to go on with ``upcoming``, where there is a ``token``: by a line of code, with a policy
+    that lets it.
 
     :param policy: that of the call which has ended. :param wall: seconds since the epoch.
     :param opening: what the line begins with.
@@ -40,8 +57,8 @@ def resume_by(token: Token, policy: PollingPolicy, wall: float, opening: str) ->
     has_functions = any((policy.pending, policy.before_poll, policy.retry_after))
     no_limits = "" if fits else ".replace(total_timeout=None, retry_after_max=None)"
     polling = () if fits and not has_functions else (f"polling=error.policy{no_limits}",)
-    line = token.line("error.continuation_token", *polling)
-    return f"resume with {token.method} {printable(token.url)}: {opening}{line}"
+    goes_on = line(token, upcoming, "error.continuation_token", *polling)
+    return f"resume with {token.method} {printable(token.url)}: {opening}{goes_on}"
 
 
 def without_line(message: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .address import is_address
-from .answer import KEY
 
 #: Of what is inside; one that is newer is refused.
 VERSION = 1
@@ -78,16 +77,6 @@ class Token(NamedTuple):
         return self._replace(
             counted=counted, redirects=0, elapsed=0.0, left=None, failures=0, failing=0.0, fives=0
         )
-
-    def line(self, name: str, *more: str) -> str:
-        """The line of code that goes on.
-
-        :param name: what holds this, as text.
-        :param more: further arguments.
-        """
-        body = ("data=...",) if self.has_body else ()
-        key = (f"headers={{{KEY!r}: ...}}",) if self.needs_key else ()
-        return f"session.resume({', '.join((name, *body, *key, *more))}).result()"
 
     def __str__(self) -> str:
         due = min(self.due, _FAR)

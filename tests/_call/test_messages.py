@@ -9,6 +9,7 @@ import pytest
 from polling_adapter import PollingPolicy
 from polling_adapter._call.messages import (
     WITH_A_SESSION,
+    line,
     resume_by,
     without_line,
     without_token,
@@ -52,7 +53,7 @@ LINE = "session.resume(error.continuation_token"
     ids=["plain", "pending", "before_poll", "retry_after", "too short", "too long"],
 )
 def test_the_line_has_a_policy_that_lets_it(policy: PollingPolicy, further: str) -> None:
-    said = resume_by(TOKEN, policy, WALL, "")
+    said = resume_by(TOKEN, request(), policy, WALL, "")
     assert said == f"resume with GET http://example.org/work/42?...: {LINE}{further}).result()"
 
 
@@ -65,13 +66,35 @@ def test_the_line_has_a_policy_that_lets_it(policy: PollingPolicy, further: str)
     ],
 )
 def test_and_names_what_no_token_holds(changes: dict[str, Any], more: str) -> None:
-    said = resume_by(TOKEN._replace(**changes), PollingPolicy(), WALL, WITH_A_SESSION)
+    start = request(method="POST", data=b"body")
+    said = resume_by(TOKEN._replace(**changes), start, PollingPolicy(), WALL, WITH_A_SESSION)
     assert said.endswith(f": {WITH_A_SESSION}{LINE}, {more}).result()")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"data": b"body"}, "data"),
+        ({"data": {"a": "form"}}, "data"),
+        ({"json": {"a": 1}}, "json"),
+        ({"files": {"a": b"file"}}, "files"),
+        (
+            {"json": {"a": 1}, "headers": {"Content-Type": "application/json; charset=utf-8"}},
+            "json",
+        ),
+    ],
+)
+def test_a_body_is_given_as_it_was(given: dict[str, Any], name: str) -> None:
+    """A dict as ``data`` is a form, and in the place of JSON other work."""
+    start = request(method="POST", **given)
+    assert line(TOKEN._replace(has_body=True), start, "token") == (
+        f"session.resume(token, {name}=...).result()"
+    )
 
 
 @pytest.mark.parametrize("opening", ["", WITH_A_SESSION])
 def test_who_reads_no_python_is_spared_the_line(opening: str) -> None:
-    said = f"3 s are left; {resume_by(TOKEN, PollingPolicy(), WALL, opening)}"
+    said = f"3 s are left; {resume_by(TOKEN, request(), PollingPolicy(), WALL, opening)}"
     assert without_line(said) == "3 s are left; resume with GET http://example.org/work/42?..."
     assert without_line("nothing of it: at all") == "nothing of it: at all"
 
