@@ -216,10 +216,21 @@ class _Chain:
             sent = upcoming
             self._cookies.are_in_next()
             response = self._asked(Next(sent, call.job.due, response))
+        self._hand_over(response, sent, request)
+        return response
+
+    def _hand_over(
+        self,
+        response: requests.Response,
+        sent: requests.PreparedRequest,
+        request: requests.PreparedRequest,
+    ) -> None:
+        """The session above, which has sent ``request``, gets the answer to ``sent``."""
+        call = self._call
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        is_challenge = has_hooks(request) and not response.ok
-        if sent is not request and (self._follows or response.is_redirect or is_challenge):
+        is_refused = has_hooks(request) and not response.ok  # a hook may send it again
+        if sent is not request and (self._follows or response.is_redirect or is_refused):
             # What requests does next is of the request that was answered: what its URL means for
             # a cookie, whether there is still a body, which headers a redirect keeps. Else
             # the caller's own request stays as it is, to be sent again.
@@ -231,7 +242,7 @@ class _Chain:
                 response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
-        elif is_challenge:
+        elif is_refused:
             if response is not self._brought:
                 response.request = sent  # not what before_poll has made of it, which is nobody's
             hand_to_hooks(response, sent, call, self._hooks)
@@ -239,7 +250,6 @@ class _Chain:
             done(self._hooks, response)
         if response is not self._brought or continuation_token(response) is None:
             call.tell(response)  # else who has brought it knows more
-        return response
 
     def _asked(self, step: Next) -> requests.Response:
         """The answer that stands, however often it takes."""
