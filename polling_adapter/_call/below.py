@@ -58,8 +58,7 @@ class Retries(urllib3.Retry):
         _stacktrace: Any = None,
     ) -> urllib3.Retry:
         """As :meth:`urllib3.Retry.increment`, but a wait that does not fit into the call is the end
-        of the retries; and what the last answer asks for holds, which the error does not say."""
-        self.call.exchange.answered_below = response
+        of the retries."""
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
         if not self._has_time_for(after.wait_before(response)):
             raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))

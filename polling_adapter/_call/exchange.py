@@ -17,7 +17,7 @@ from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, read_or_drop
 from .call import Call
-from .failures import FAILURES, is_timeout, show_no_secrets
+from .failures import FAILURES, is_timeout, kept_below, show_no_secrets
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
@@ -96,8 +96,7 @@ class Exchange:
     is_shown_below = False  # by an adapter, so that what hooks send is yet to be waited for
     is_followed = False  # the answer is a redirect, and what comes back is the end of it
     timeout: Any = None  # that the caller gave
-    answered_below: Any = None  # what a transport below has kept to itself
-    out_of_time: GiveUp | None = None  # it would have retried
+    out_of_time: GiveUp | None = None  # a transport below would have retried
     _facts: object = None  # of the answer, before the caller's hooks
     _judged: Job | None = None  # where the call stands by the answer
     _given_up: GiveUp | None = None
@@ -245,7 +244,7 @@ class Exchange:
         if self._is_cut(error):
             self._put_back()
             return
-        half = self.answered_below if self.answer is None else self.answer
+        half = kept_below(error) if self.answer is None else self.answer
         verdict = self.out_of_time or self._call.failed(error, half)
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)

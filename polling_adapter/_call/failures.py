@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError, ResponseError
@@ -35,6 +36,16 @@ def what_failed(error: requests.RequestException) -> str | int:
         if found is not None:
             return int(found[1])
     return type(error).__name__
+
+
+def kept_below(error: requests.RequestException) -> Any:
+    """The last answer that urllib3 got, where it has tried again and again, whichever adapter it is
+    below: its error says the status alone, but the frame that raised it knows what was asked for
+    (P1). None: there is none."""
+    if not isinstance(error, requests.exceptions.RetryError) or not error.args:
+        return None
+    raised = traceback.walk_tb(error.args[0].__traceback__)
+    return [None, *(frame.f_locals.get("response") for frame, _ in raised)][-1]
 
 
 def show_no_secrets(error: BaseException) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from polling_adapter import (
@@ -19,6 +21,7 @@ from polling_adapter import (
 )
 from polling_adapter._call.call import Call, sending
 
+from ..conftest import MixedSession
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Server, again, poll
 
@@ -137,6 +140,18 @@ def test_P1_what_an_answer_asks_for_that_it_keeps_to_itself_counts(
     with retrying(FAST.replace(clock=clock), retries) as session:
         assert session.post(server.url).text == "done"
     assert [seconds for seconds in clock.slept if seconds > 0] == [30] * 4
+
+
+@pytest.mark.parametrize("adapter", [PollingAdapter, HTTPAdapter])
+@pytest.mark.parametrize("kind", [PollingSession, MixedSession])
+def test_P1_nor_below_an_adapter_of_others(
+    server: Server, clock: FakeClock, kind: Any, adapter: type[HTTPAdapter]
+) -> None:
+    server.script(poll("/work"), again("30", 502), again("20", 502), DONE)
+    with kind(policy=FAST.replace(clock=clock)) as session:
+        session.mount("http://", adapter(max_retries=Retry(0, status_forcelist=[502])))
+        assert session.post(server.url).text == "done"
+    assert [seconds for seconds in clock.slept if seconds > 0] == [30, 20]
 
 
 def test_P4_it_refuses_nothing_that_the_call_asks_again(server: Server, clock: FakeClock) -> None:
