@@ -229,8 +229,7 @@ class _Chain:
         call = self._call
         if self._cookies:
             self._cookies.hand_to_session(response, call.clock.time())
-        is_refused = has_hooks(request) and not response.ok  # a hook may send it again
-        if sent is not request and (self._follows or response.is_redirect or is_refused):
+        if sent is not request and (self._follows or response.is_redirect):
             # What requests does next is of the request that was answered: what its URL means for
             # a cookie, whether there is still a body, which headers a redirect keeps. Else
             # the caller's own request stays as it is, to be sent again.
@@ -242,7 +241,7 @@ class _Chain:
                 response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
-        elif is_refused:
+        elif not response.ok and has_hooks(request) and not self._are_hooks_done:
             if response is not self._brought:
                 response.request = sent  # not what before_poll has made of it, which is nobody's
             hand_to_hooks(response, sent, call, self._hooks)

@@ -142,11 +142,11 @@ class PollingPolicy:
         """
         return dataclasses.replace(self, **changes)
 
-    def _portable(self) -> PollingPolicy:
-        """What of it another process can take, whatever its functions and its clock are."""
-        return self.replace(
-            pending=None, retry_after=None, before_poll=None, on_wait=None, clock=SystemClock()
-        )
+    def _is_portable(self) -> bool:
+        """Whether another process can take it: functions and clocks may be of any kind."""
+        functions = (self.pending, self.retry_after, self.before_poll, self.on_wait)
+        is_plain = type(self) is PollingPolicy and type(self.clock) is SystemClock
+        return is_plain and not any(functions)
 
     def __repr__(self) -> str:
         changed = (

@@ -68,7 +68,7 @@ class Retries(urllib3.Retry):
         """Seconds before the next try, as urllib3 has it, but what the server asks for is never
         clipped."""
         seconds = self.get_backoff_time()
-        if response is not None and self.respect_retry_after_header:
+        if response is not None:  # whether it is to be respected is no question (P1)
             seconds = retry_after(response.headers, self.call.clock.time()) or seconds
         return seconds
 

@@ -90,7 +90,7 @@ class Call(Owner):
         self.until: float | None = None  # the instant at which whoever asks has no more time
         self._hooks: OwnedHooks | None = None  # of all its requests
         self._ready: OwnedHooks | None = None  # of the one that was made ready last
-        self._noted = ""  # the note of this job that an error has
+        self._noted: str | None = None  # the note of this job that an error has
         self._told = False  # of a long wait
 
     def run(self, function: Callable[..., Result], *args: Any) -> Result:

@@ -17,7 +17,7 @@ from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, read_or_drop
 from .call import Call
-from .failures import FAILURES, is_timeout, kept_below, show_no_secrets
+from .failures import FAILURES, is_of_a_body, is_timeout, kept_below, show_no_secrets
 from .hooks import Hook, has_hooks, owner_of
 from .job import AsBefore, Job, Next
 from .meaning import shown_as_redirect
@@ -121,6 +121,8 @@ class Exchange:
 
     def _look_again(self, response: requests.Response, **_: Any) -> None:
         """A hook may have changed the answer, or brought another one."""
+        if self.again is not None:  # by what a hook has sent in this call
+            return
         if response is not self.answer or _facts(response) != self._facts:
             self._judge_anew(response)
         elif self._judged is not None:  # whatever it has sent besides
@@ -209,8 +211,8 @@ class Exchange:
         if isinstance(error, requests.RequestException) and not isinstance(error, PollingError):
             call, answer = self._call, self.answer
             is_half = answer is not None and isinstance(error, FAILURES) and is_lost(answer)
-            is_failed_poll = is_half and call.survives and self._stands is None
-            if is_failed_poll or self._is_failure(error):
+            is_cut = is_half and is_of_a_body(error) and self._stands is None
+            if (is_cut and call.survives) or self._is_failure(error):
                 self.fail(error)
                 return
             # requests has another error for what comes before the body
@@ -244,6 +246,8 @@ class Exchange:
         if self._is_cut(error):
             self._put_back()
             return
+        if self._judged is not None:  # of what counts as failed, nothing counts as answered
+            self._call.job = self._call.job._replace(progress=self._job.progress)
         half = kept_below(error) if self.answer is None else self.answer
         verdict = self.out_of_time or self._call.failed(error, half)
         if isinstance(verdict, Due):

@@ -29,6 +29,12 @@ def is_timeout(error: requests.RequestException) -> bool:
     return isinstance(error, requests.Timeout) or isinstance(inner, ReadTimeoutError)
 
 
+def is_of_a_body(error: requests.RequestException) -> bool:
+    """Whether ``error`` came where a body was read: it has no request, and what urllib3 raised."""
+    inner = error.args[0] if error.args else None
+    return error.request is None and isinstance(inner, HTTPError)
+
+
 def what_failed(error: requests.RequestException) -> str | int:
     """The kind of ``error``; where urllib3 has tried again and again, the status that it got."""
     if isinstance(error, requests.exceptions.RetryError) and error.args:

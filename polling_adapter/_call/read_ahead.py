@@ -16,8 +16,8 @@ from urllib3.util.response import is_fp_closed
 # which is cheaper than reading on.
 BODY_LIMIT = 65536
 
-#: What reading a body raises. Anything else that comes meanwhile is the caller's: a handler of
-#: signals may raise what it likes, and is not to be taken for a broken connection.
+#: What reading a body raises. Anything else that comes meanwhile is the caller's, of a handler of
+#: signals for one, and is not to be taken for a broken connection.
 UNREADABLE = (OSError, HTTPException, urllib3.exceptions.HTTPError, OverflowError, RuntimeError)
 
 # So much is taken, and decoded, at a time, in bytes, as a compressed body may grow a thousandfold.

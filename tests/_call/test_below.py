@@ -58,6 +58,14 @@ def test_it_honours_what_the_call_does_not_ask_again(server: Server, clock: Fake
     assert clock.slept == [7]
 
 
+def test_P1_also_where_it_shall_not_respect_that(server: Server, clock: FakeClock) -> None:
+    server.script(poll("/work"), again("7", 502), again("8", 502), DONE)
+    retries = Retry(5, status_forcelist=[502], respect_retry_after_header=False)
+    with retrying(FAST.replace(clock=clock), retries) as session:
+        assert session.get(server.url).text == "done"
+    assert [seconds for seconds in clock.slept if seconds > 0] == [7, 8]
+
+
 @pytest.mark.parametrize("raises", [True, False])
 def test_P6_a_poll_that_it_gives_up_is_a_failed_poll(
     server: Server, clock: FakeClock, raises: bool

@@ -16,6 +16,7 @@ from requests.auth import AuthBase, HTTPDigestAuth
 from requests_mock import ANY, Mocker
 
 from polling_adapter import (
+    OutageTooLong,
     PollingAdapter,
     PollingMixin,
     PollingPolicy,
@@ -25,10 +26,11 @@ from polling_adapter import (
 )
 from polling_adapter.pending import accepted
 
-from ..conftest import MixedSession, Open
+from ..conftest import MixedSession, Open, mounted_adapter
 from ..fake_clock import FakeClock
 from ..server import DONE, RESET, Reply, Seen, Server, again, poll
 from .alike import cookies, record
+from .ways import WAYS
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 DATE = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
@@ -968,3 +970,75 @@ def test_P7_hooks_get_what_requests_gives_them(server: Server, connect: Open) ->
     server.script(poll("/a"), poll("/b"), DONE)
     connect(FAST).get(server.url, hooks={"response": hook}, **options).close()
     assert given == expected
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("status", [200, 404])
+def test_P6_an_error_of_their_own_is_no_failed_poll(
+    server: Server, clock: FakeClock, way: str, status: int
+) -> None:
+    """Although they have closed the answer, of which nothing more can be read."""
+    seen: list[int] = []
+
+    def pins(response: requests.Response, **_: Any) -> None:
+        seen.append(response.status_code)
+        if not response.is_redirect:
+            response.close()
+            raise requests.exceptions.SSLError("the fingerprint does not match")
+
+    server.script(poll("/w"), Reply(status, {}, b"x" * 5000))
+    policy = FAST.replace(clock=clock)
+    with pytest.raises(requests.exceptions.SSLError, match="fingerprint"):
+        WAYS[way](policy, "POST", server.url, hooks={"response": pins})
+    assert seen == [303, status]
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("status", [200, 404, 401])
+def test_P6_what_is_cut_short_again_and_again_is_an_outage_with_hooks_too(
+    server: Server, connect: Open, clock: FakeClock, status: int, reads: bool
+) -> None:
+    def reading(response: requests.Response, **_: Any) -> None:
+        _ = response.content if reads else None
+
+    cut = Reply(status, {}, b"who are you?" * 50, fault="cut")
+    server.script(poll("/w"), poll("/w"), cut)
+    policy = FAST.replace(clock=clock, poll_failures=3)
+    with connect(policy) as session, pytest.raises(OutageTooLong, match="poll_failures=3"):
+        session.post(server.url, hooks={"response": reading})
+    assert len(server.seen) == 3 + 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_P6_what_they_send_by_a_plain_session_and_is_cut_short_is_asked_again(
+    server: Server, status: int
+) -> None:
+    with mounted_adapter(FAST.replace(failure_statuses={502})) as session:
+
+        def renews(response: requests.Response, **_: Any) -> Any:
+            if response.status_code != status:
+                return None
+            again = response.request.copy()
+            again.headers["Authorization"] = "new"
+            return session.send(again)
+
+        cut = Reply(200, {}, b"the result" * 50, fault="cut")
+        server.script(poll("/w"), poll("/w"), Reply(status), cut, DONE)
+        assert session.post(server.url, hooks={"response": renews}).content == b"done"
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_P9_a_prepared_request_stays_the_callers(
+    server: Server, connect: Open, status: int
+) -> None:
+    """What is pending is polled below a plain session, too, whatever comes of it in the end."""
+    pending = Reply(202, {"Location": "/w", "Retry-After": "0"})
+    with connect(FAST.replace(pending=accepted, failure_statuses={502})) as session:
+        hooks = {"response": lambda response, **_: None}
+        start = requests.Request("POST", server.url, data=b"work", hooks=hooks)
+        request = session.prepare_request(start)
+        for _ in range(2):
+            server.script(pending, pending, Reply(status))
+            assert session.send(request).status_code == status
+            assert (request.method, request.body) == ("POST", b"work")
+    assert server.asked.count("POST /") == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 import sys
+import threading
 import time
 import traceback
 from typing import Any
@@ -109,16 +111,44 @@ def test_an_error_is_pickled_without_the_functions_of_its_policy(
     server: Server, connect: Open
 ) -> None:
     server.script(poll("/w"), DONE)
-    policy = FAST.replace(max_polls=0, before_poll=lambda _: None, on_wait=lambda _: None)
+    signs = FAST.replace(before_poll=lambda request: request.headers.update(Signed="yes"))
     with pytest.raises(PollingError) as caught:
-        connect(policy).get(server.url)
+        connect(signs.replace(max_polls=0)).get(server.url)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
-    assert copy.policy == FAST.replace(max_polls=0)
-    with PollingSession(policy=FAST) as session:
+    with PollingSession(policy=signs) as session:  # which has the functions
         line = line_of(str(copy))
         assert line == "session.resume(error.continuation_token, polling=error.policy).result()"
         assert goes_on(line, {"session": session, "error": copy}).text == "done"
+    assert server.seen[-1].headers["Signed"] == "yes"
+
+
+def test_and_with_a_policy_that_has_none(server: Server, connect: Open) -> None:
+    server.script(poll("/w", "1"), DONE)
+    with pytest.raises(PollingError) as caught:
+        connect(FAST.replace(total_timeout=0.5)).get(server.url)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.policy == caught.value.policy
+    with PollingSession() as session:
+        names = {"session": session, "error": copy}
+        assert goes_on(line_of(str(copy)), names).text == "done"
+
+
+class Locked(PollingPolicy):
+    """Nobody knows whether such a one can be pickled."""
+
+    def __init__(self) -> None:
+        super().__init__(max_polls=0, min_wait=0)
+        vars(self)["lock"] = threading.Lock()
+
+
+def test_or_any_other_policy(server: Server) -> None:
+    server.script(poll("/w"), DONE)
+    with PollingSession(policy=Locked()) as session, pytest.raises(PollingError) as caught:
+        session.get(server.url)
+    for made in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+        assert made.continuation_token == caught.value.continuation_token
+        assert made.policy is None
 
 
 def test_it_names_what_the_token_does_not_hold(
@@ -264,6 +294,20 @@ def test_and_that_of_a_start_without_an_answer_that_may_be_sent_again(
     with PollingSession(policy=FAST) as session:
         assert goes_on(line_of(note), {"session": session}, **key).text == "done"
     assert server.asked[:2] == [f"{method} /start"] * 2
+
+
+@notes
+def test_notes_of_others_stay(server: Server, connect: Open) -> None:
+    def boom(_: object) -> None:
+        error = ValueError("own")
+        error.add_note("")  # type: ignore[attr-defined]
+        raise error
+
+    server.script(poll("/w"), DONE)
+    with pytest.raises(ValueError, match="own") as caught:
+        connect(FAST.replace(on_wait=boom)).get(server.url)
+    first, second = caught.value.__notes__  # type: ignore[attr-defined]
+    assert (first, line_of(second)[:16]) == ("", "session.resume('")
 
 
 @notes
