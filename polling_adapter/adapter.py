@@ -37,6 +37,7 @@ from ._call.messages import WITH_A_SESSION
 from ._call.next_request import (
     Repetition,
     foreseen,
+    made_of,
     next_request,
     repeats,
     repetition,
@@ -44,6 +45,7 @@ from ._call.next_request import (
 )
 from ._continuation import continuation_token
 from ._rules.address import origin, printable, same
+from ._rules.answer import is_error
 from .policy import PollingPolicy
 
 if TYPE_CHECKING:
@@ -241,9 +243,9 @@ class _Chain:
                 response.request = request
         if response.is_redirect and response.headers["Location"]:  # an empty one leads nowhere
             self._hand_out(response, request)
-        elif not response.ok and has_hooks(request) and not self._are_hooks_done:
-            if response is not self._brought:
-                response.request = sent  # not what before_poll has made of it, which is nobody's
+        elif is_error(response.status_code) and has_hooks(request) and not self._are_hooks_done:
+            if response.request is not None:  # what before_poll has made of it is nobody's
+                response.request = made_of(response.request)
             hand_to_hooks(response, sent, call, self._hooks)
         if self._are_hooks_done:
             done(self._hooks, response)
@@ -277,7 +279,7 @@ class _Chain:
         a hook what refuses one. An auth handler answers that by a copy of the request (RFC 9110
         section 11), requests' own by any 4xx that names a scheme, and a hook of the caller's as it
         likes."""
-        if not response.ok:
+        if is_error(response.status_code):
             return not self._is_first
         before, upcoming = self._repetition, self._next_poll(response, request)
         self._repetition = before  # the same answer is looked at again, when hooks have seen it
@@ -289,7 +291,7 @@ class _Chain:
         """What the hooks make of ``response``."""
         # What they answer a challenge by, which is a copy of its request, belongs to this call.
         own, hooks = owned(response.request or request, self._call)
-        if not response.ok:
+        if is_error(response.status_code):
             response.request, self._call.exchange.is_shown_below = own, True
         answer = response
         try:

@@ -22,29 +22,23 @@ def within_call(retries: urllib3.Retry) -> urllib3.Retry:
     does_nothing = retries.total == 0 and not retries.status_forcelist
     if call is None or type(retries) is not urllib3.Retry or does_nothing:
         return retries
-    return Retries.of(call, retries)
+    ours = Retries()
+    vars(ours).update(vars(retries))
+    return ours
 
 
 class Retries(urllib3.Retry):
-    """A :class:`urllib3.Retry` that lets the call do the waiting, so never past its deadline and
-    never early, and leaves to the call what the call asks again itself."""
+    """A :class:`urllib3.Retry` that lets the call under way do the waiting, so never past its
+    deadline and never early, and leaves to the call what the call asks again itself.
 
-    call: Call
-
-    @classmethod
-    def of(cls, call: Call, retries: urllib3.Retry) -> Retries:
-        """As ``retries``, in ``call``."""
-        ours = cls()
-        vars(ours).update(vars(retries), call=call)
-        return ours
-
-    def new(self, **changed: Any) -> Retries:
-        """As :meth:`urllib3.Retry.new`."""
-        return self.of(self.call, super().new(**changed))
+    urllib3 leaves it on the response, so it knows no call: the cycle would keep the response, and
+    its connection, until the collector comes.
+    """
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         """As :meth:`urllib3.Retry.is_retry`, but a refusal is the call's."""
-        if has_retry_after and status_code in self.call.policy.retry_statuses:
+        call = under_way()
+        if call is not None and has_retry_after and status_code in call.policy.retry_statuses:
             return False
         return super().is_retry(method, status_code, has_retry_after)
 
@@ -60,38 +54,43 @@ class Retries(urllib3.Retry):
         """As :meth:`urllib3.Retry.increment`, but a wait that does not fit into the call is the end
         of the retries."""
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
-        if not self._has_time_for(after.wait_before(response)):
+        call = under_way()
+        if call is not None and not _has_time_for(call, after.wait_before(call, response)):
             raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))
         return after  # type: ignore[no-any-return]
 
-    def wait_before(self, response: Any) -> float:
+    def wait_before(self, call: Call, response: Any) -> float:
         """Seconds before the next try, as urllib3 has it, but what the server asks for is never
-        clipped."""
+        clipped, and to be respected or not is no question (P1)."""
         seconds = self.get_backoff_time()
-        if response is not None:  # whether it is to be respected is no question (P1)
-            seconds = retry_after(response.headers, self.call.clock.time()) or seconds
+        if response is not None:
+            seconds = retry_after(response.headers, call.clock.time()) or seconds
         return seconds
 
     def sleep(self, response: Any = None) -> None:
         """Wait, as the call does it."""
-        seconds = self.wait_before(response)
+        call = under_way()
+        if call is None:
+            super().sleep(response)
+            return
+        seconds = self.wait_before(call, response)
         if seconds > 0:
-            due = retried(seconds, self.call.policy, self.call.clock.monotonic())
-            self.call.wait(Next(self.call.job.upcoming, due, None))
+            due = retried(seconds, call.policy, call.clock.monotonic())
+            call.wait(Next(call.job.upcoming, due, None))
 
-    def _has_time_for(self, seconds: float) -> bool:
-        """Whether there may be another try after ``seconds``; if not, that ends the call, or this
-        poll."""
-        call = self.call
-        now, ends = call.clock.monotonic(), call.ends
-        if ends is not None and ends == call.until and now + seconds > ends:
-            return False
-        due = retried(seconds, call.policy, now)
-        verdict = call.job.progress.pause(due, call.policy, now, 0)
-        if isinstance(verdict, GiveUp):
-            call.exchange.out_of_time = verdict
-            return False
-        return True
+
+def _has_time_for(call: Call, seconds: float) -> bool:
+    """Whether there may be another try after ``seconds``; if not, that ends the call, or this
+    poll."""
+    now, ends = call.clock.monotonic(), call.ends
+    if ends is not None and ends == call.until and now + seconds > ends:
+        return False
+    due = retried(seconds, call.policy, now)
+    verdict = call.job.progress.pause(due, call.policy, now, 0)
+    if isinstance(verdict, GiveUp):
+        call.exchange.out_of_time = verdict
+        return False
+    return True
 
 
 def wait_within_calls(manager: urllib3.PoolManager) -> None:

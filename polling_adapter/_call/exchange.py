@@ -13,6 +13,7 @@ from requests.utils import rewind_body
 from urllib3.exceptions import LocationValueError
 
 from .._rules.address import printable, same
+from .._rules.answer import is_error
 from .._rules.progress import Due, GiveUp
 from ..exceptions import PollingError, WorkFailed
 from .body import drop, is_lost, read_or_drop
@@ -295,7 +296,7 @@ class Exchange:
         :return: False where it was cut short, and is asked for again.
         """
         hooked = has_hooks(self._call.sent) and not seen
-        if response.raw is None or (hooked and not response.ok):
+        if response.raw is None or (hooked and is_error(response.status_code)):
             return True  # it may be one step of a handshake, on this very connection
         try:
             if hooked:

@@ -45,7 +45,9 @@ class MarkedHooks(list[Hook]):
         for one in watching:
             one.begins()
         try:
-            yield from super().__iter__()
+            for hook in super().__iter__():
+                # What one sends may come back when all of them have seen the answer.
+                yield partial(_unless_done, hook) if watching else hook
         finally:
             for one in watching:
                 one.ends()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import requests
 
 from .._rules.address import is_address, without_userinfo
-from .._rules.answer import is_repeatable
+from .._rules.answer import is_error, is_repeatable
 from .._rules.progress import Due, Progress
 from .._rules.token import Token
 from .meaning import redirect_of
@@ -98,9 +98,7 @@ class Job(NamedTuple):
         answered = None if response is None else response.request or self.request
         if response is None or answered is None or not is_address(answered.url):
             return None
-        is_refused = (
-            not self.unanswered and self.progress.is_job and (response.status_code or 0) >= 400
-        )
+        is_refused = not self.unanswered and self.progress.is_job and is_error(response.status_code)
         return answered if is_refused or self.progress.survives(answered.method or "") else None
 
     def _led_to(self) -> Upcoming | None:

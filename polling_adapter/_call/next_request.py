@@ -51,7 +51,10 @@ def stand_in_as(own: requests.PreparedRequest, request: requests.PreparedRequest
 def keeps_credentials(url: str | None, other: str | None) -> bool:
     """Whether requests lets what is meant for ``url`` go to ``other``: of the same origin, or of a
     host that goes over from http to https."""
-    return not SessionRedirectMixin().should_strip_auth(url or "", other or "")
+    try:
+        return not SessionRedirectMixin().should_strip_auth(url or "", other or "")
+    except ValueError:  # it cannot be read: requests says so when it is sent
+        return False
 
 
 class _Preparer(SessionRedirectMixin):

@@ -53,6 +53,12 @@ def is_final(status: int) -> bool:
     return 200 <= status < 300
 
 
+def is_error(status: int | None) -> bool:
+    """Whether it says that the request, or the server, is at fault (RFC 9110 sections 15.5 and
+    15.6). A mock may have none."""
+    return status is not None and status >= 400
+
+
 def is_poll(status: int, headers: Mapping[str, str]) -> bool:
     """A poll is a redirect that carries Retry-After (RFC 9110 section 10.2.3). An empty Location
     leads nowhere, with requests too."""

@@ -104,3 +104,8 @@ def test_the_next_request_is_that_of_requests_and_the_response_stays_as_it_is() 
 def test_P7_where_credentials_go_requests_decides(other: str, keeps: bool) -> None:
     assert keeps_credentials(URL, other) is keeps
     assert not keeps_credentials("https://example.org/", URL)
+
+
+@pytest.mark.parametrize("url", ["http://example.org:99999/", "http://example.org:x/", "http://["])
+def test_and_nowhere_that_cannot_be_read(url: str) -> None:
+    assert not keeps_credentials(URL, url)

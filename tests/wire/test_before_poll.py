@@ -313,3 +313,15 @@ def test_P1_what_a_hook_sends_where_a_poll_is_refused_is_a_poll(
         assert session.post(server.url, auth=auth()).content == b"done"
     assert server.asked == ["POST /", "GET /w", "GET /w", "GET /w/2"]
     assert clock.now - began >= 7
+
+
+@pytest.mark.parametrize("way", ["session", "mounted", "mixed", "begin", "submit"])
+@pytest.mark.parametrize("port", ["99999", "abc"])
+def test_P8_it_is_not_asked_where_an_address_cannot_be_read(
+    server: Server, way: str, port: str
+) -> None:
+    server.script(poll("/w"), poll(f"http://127.0.0.1:{port}/w"))
+    policy = POLICY.replace(before_poll=lambda _: None)
+    with pytest.raises(requests.exceptions.InvalidURL) as caught:
+        WAYS[way](policy, "GET", server.url)
+    assert continuation_token(caught.value) is not None

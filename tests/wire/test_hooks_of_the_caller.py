@@ -3,6 +3,7 @@ answer that is asked again (P7)."""
 
 from __future__ import annotations
 
+import copy
 import gzip
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from requests_mock import ANY, Mocker
 from polling_adapter import (
     OutageTooLong,
     PollingAdapter,
+    PollingAdapterMixin,
     PollingMixin,
     PollingPolicy,
     PollingSession,
@@ -1042,3 +1044,79 @@ def test_P9_a_prepared_request_stays_the_callers(
             assert session.send(request).status_code == status
             assert (request.method, request.body) == ("POST", b"work")
     assert server.asked.count("POST /") == 2
+
+
+@kinds
+def test_P7_an_answer_without_a_status(kind: Callable[..., PollingMixin]) -> None:
+    """Of a mock."""
+
+    class Mock(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+            made = requests.Response()
+            made.url, made.request, made._content = request.url or "", request, b"mocked"
+            return made
+
+    class Polling(PollingAdapterMixin, Mock):
+        pass
+
+    for session, adapter in (
+        (kind(), Mock()),
+        (kind(), Polling()),
+        (requests.Session(), Polling()),
+    ):
+        session.mount("http://", adapter)
+        assert session.get("http://mocked/", hooks={"response": Seeing()}).text == "mocked"
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 500])
+@pytest.mark.parametrize("first", [202, 303])
+def test_P7_what_ends_a_job_that_was_challenged_they_see_once(
+    server: Server, connect: Open, status: int, first: int
+) -> None:
+    hook = Seeing()
+    challenge = Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+    begun = Reply(first, {"Location": "/w", "Retry-After": "0"})
+    server.script(challenge, begun, Reply(status), Reply(status))
+    policy = FAST.replace(pending=accepted, failure_statuses=())
+    with connect(policy) as session:
+        auth = HTTPDigestAuth("u", "p")
+        response = session.get(server.url, auth=auth, hooks={"response": hook})
+    assert response.status_code == status
+    assert hook.statuses[-1] == status
+    assert hook.statuses.count(status) == 1
+    assert hook.statuses.count(first) == 1
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500])
+def test_P7_the_request_of_an_answer_is_that_which_an_adapter_below_has_sent(
+    server: Server, status: int
+) -> None:
+    class Signing(HTTPAdapter):
+        def send(
+            self, request: requests.PreparedRequest, *args: Any, **kw: Any
+        ) -> requests.Response:
+            signed = request.copy()
+            signed.headers["X-Signature"] = "s"
+            return super().send(signed, *args, **kw)
+
+    class Polling(PollingAdapterMixin, Signing):
+        pass
+
+    seen: list[Any] = []
+    server.script(Reply(status))
+    with requests.Session() as session:
+        session.mount("http://", Polling(policy=FAST))
+        hook = {"response": lambda response, **_: seen.append(response.request)}
+        seen.append(session.get(server.url, hooks=hook).request)
+    assert [request.headers["X-Signature"] for request in seen] == ["s", "s"]
+
+
+@kinds
+def test_P7_they_may_bring_a_copy_where_redirects_are_not_followed(
+    server: Server, kind: Callable[..., PollingMixin]
+) -> None:
+    server.script(DONE)
+    with kind(policy=FAST) as session:
+        hooks = {"response": lambda response, **_: copy.copy(response)}
+        assert session.head(server.url, hooks=hooks).ok
+        assert session.get(server.url, hooks=hooks, allow_redirects=False).content == b"done"

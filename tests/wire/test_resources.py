@@ -13,6 +13,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
+from urllib3 import Retry
 
 from polling_adapter import (
     Poller,
@@ -262,3 +263,16 @@ def test_P9_as_completed_whose_iterable_fails(server: Server) -> None:
             all_of_them()
         assert len(kept.refs) > 1
         assert kept.alive == []
+
+
+@pytest.mark.parametrize("kind", [requests.Session, PollingSession])
+@pytest.mark.parametrize("script", [[DONE], [poll("/w"), Reply(500), DONE]])
+def test_P9_nor_do_the_retries_of_urllib3(server: Server, kind: Any, script: list[Reply]) -> None:
+    """They are left on the response."""
+    kept = Kept()
+    with kind() as session:
+        retries = Retry(2, status_forcelist=[500])
+        session.mount("http://", PollingAdapter(policy=FAST, max_retries=retries))
+        server.script(*script)
+        kept.end(lambda: session.get(server.url, stream=True))
+    assert kept.alive == []
