@@ -114,9 +114,10 @@ class PollingMixin(_Base):
         policy = choice.policy if isinstance(choice, Call) else choice
         call = call_after(handed_to(request), self.policy, policy, request, follows=follows)
         response = call.run(self._first, call, request, kwargs)
-        upcoming = getattr(response, "_next", None)  # a copied or pickled response has none
-        if not follows and isinstance(upcoming, requests.PreparedRequest):
-            mark(upcoming, hand_out(call, response))
+        if not follows:
+            upcoming = getattr(response, "_next", None)  # a copied or pickled response has none
+            if isinstance(upcoming, requests.PreparedRequest):
+                mark(upcoming, hand_out(call, response))
         return response
 
     def resolve_redirects(
