@@ -118,7 +118,11 @@ class PollingAdapterMixin(_Base):
             if owner.exchange is not None:  # else it is no request of it: on_wait sends something
                 return _send_in(owner, super().send, request, options)
         elif owner is not None:
-            return super().send(request, **options)
+            outer = sending.set(None)  # in which something of the caller's may send this
+            try:
+                return super().send(request, **options)
+            finally:
+                sending.reset(outer)
         redirect = followed_by(request)
         answered = challenges(request) if redirect is None else []
         followed = redirect or (answered[0] if answered else None)

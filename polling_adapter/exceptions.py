@@ -27,7 +27,7 @@ class PollingError(requests.RequestException):
     seconds since the call began. ``continuation_token`` is what :meth:`PollingSession.resume` takes
     to go on, with limits that count anew; None where there is nothing to go on with, or where it is
     unknown whether the work has begun. ``policy`` is what the call kept to, for whoever goes on;
-    None of an error that was pickled, if it has functions or a clock, which may not be.
+    None of an error that was pickled, if it has functions that decide, which may not be.
     """
 
     url: str | None
@@ -53,8 +53,8 @@ class PollingError(requests.RequestException):
 
     def __reduce__(self) -> tuple[Any, ...]:
         made: Any = super().__reduce__()
-        is_kept = self.policy is not None and self.policy._is_portable()
-        return *made[:2], {**made[2], "policy": self.policy if is_kept else None}
+        policy = None if self.policy is None else self.policy._portable()
+        return *made[:2], {**made[2], "policy": policy}
 
 
 class PollingTimeout(PollingError, requests.Timeout, TimeoutError):

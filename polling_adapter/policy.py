@@ -142,11 +142,12 @@ class PollingPolicy:
         """
         return dataclasses.replace(self, **changes)
 
-    def _is_portable(self) -> bool:
-        """Whether another process can take it: functions and clocks may be of any kind."""
-        functions = (self.pending, self.retry_after, self.before_poll, self.on_wait)
-        is_plain = type(self) is PollingPolicy and type(self.clock) is SystemClock
-        return is_plain and not any(functions)
+    def _portable(self) -> PollingPolicy | None:
+        """What of it another process can take, where that decides alike; functions and clocks may
+        be of any kind."""
+        if type(self) is not PollingPolicy or self.pending or self.retry_after or self.before_poll:
+            return None
+        return self.replace(on_wait=None, clock=SystemClock())
 
     def __repr__(self) -> str:
         changed = (

@@ -9,7 +9,7 @@ import urllib3
 from urllib3.exceptions import MaxRetryError, ResponseError
 
 from .._rules.answer import retry_after
-from .._rules.progress import GiveUp, retried
+from .._rules.progress import Due, GiveUp, retried
 from .call import Call, under_way
 from .job import Next
 from .timeout import within
@@ -55,40 +55,39 @@ class Retries(urllib3.Retry):
         of the retries."""
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
         call = under_way()
-        if call is not None and not _has_time_for(call, after.wait_before(call, response)):
+        if call is not None and not _has_time_for(call, after.due_after(response, call)):
             raise MaxRetryError(_pool, url or "", error or ResponseError("no time is left"))
         return after  # type: ignore[no-any-return]
 
-    def wait_before(self, call: Call, response: Any) -> float:
-        """Seconds before the next try, as urllib3 has it, but what the server asks for is never
-        clipped, and to be respected or not is no question (P1)."""
-        seconds = self.get_backoff_time()
-        if response is not None:
-            seconds = retry_after(response.headers, call.clock.time()) or seconds
-        return seconds
+    def due_after(self, response: Any, call: Call) -> Due | None:
+        """When the next try is due, as urllib3 has it, but what the server asks for is never
+        clipped, and to be respected or not is no question (P1). None: at once."""
+        wall, now = call.clock.time(), call.clock.monotonic()
+        asked = None if response is None else retry_after(response.headers, wall)
+        seconds = asked or self.get_backoff_time()
+        return retried(seconds, asked, call.policy, now) if seconds > 0 else None
 
     def sleep(self, response: Any = None) -> None:
         """Wait, as the call does it."""
         call = under_way()
         if call is None:
             super().sleep(response)
-            return
-        seconds = self.wait_before(call, response)
-        if seconds > 0:
-            due = retried(seconds, call.policy, call.clock.monotonic())
-            call.wait(Next(call.job.upcoming, due, None))
+        else:
+            call.wait(Next(call.job.upcoming, self.due_after(response, call), None))
 
 
-def _has_time_for(call: Call, seconds: float) -> bool:
-    """Whether there may be another try after ``seconds``; if not, that ends the call, or this
-    poll."""
-    now, ends = call.clock.monotonic(), call.ends
-    if ends is not None and ends == call.until and now + seconds > ends:
+def _has_time_for(call: Call, due: Due | None) -> bool:
+    """Whether there may be another try when it is ``due``; if not, that ends the call, or this
+    poll, or whoever asks has no more time."""
+    if due is None:
+        return True
+    now, ends, exchange = call.clock.monotonic(), call.ends, call.exchange
+    if ends is not None and ends == call.until and due.at > ends:
+        exchange.put_off = due
         return False
-    due = retried(seconds, call.policy, now)
     verdict = call.job.progress.pause(due, call.policy, now, 0)
     if isinstance(verdict, GiveUp):
-        call.exchange.out_of_time = verdict
+        exchange.out_of_time = verdict
         return False
     return True
 

@@ -98,6 +98,7 @@ class Exchange:
     is_followed = False  # the answer is a redirect, and what comes back is the end of it
     timeout: Any = None  # that the caller gave
     out_of_time: GiveUp | None = None  # a transport below would have retried
+    put_off: Due | None = None  # it would have then, and whoever asks has no more time
     _facts: object = None  # of the answer, before the caller's hooks
     _judged: Job | None = None  # where the call stands by the answer
     _given_up: GiveUp | None = None
@@ -244,13 +245,14 @@ class Exchange:
 
     def fail(self, error: requests.RequestException) -> None:
         """The request brought no answer: it is to be sent again, or the call ends."""
-        if self._is_cut(error):
-            self._put_back()
+        half = kept_below(error) if self.answer is None else self.answer
+        if self.put_off is not None or self._is_cut(error):
+            self._put_back(half)
             return
         if self._judged is not None:  # of what counts as failed, nothing counts as answered
             self._call.job = self._call.job._replace(progress=self._job.progress)
-        half = kept_below(error) if self.answer is None else self.answer
-        verdict = self.out_of_time or self._call.failed(error, half)
+        verdict = self._call.failed(error, half)
+        verdict = self.out_of_time or verdict
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)
         elif verdict is not None:
@@ -322,13 +324,13 @@ class Exchange:
             return False
         return is_timeout(error)
 
-    def _put_back(self) -> None:
-        """The job is as if the request had not been sent; but for when half an answer says that it
-        may be sent again (P1)."""
-        request, before, half = self._call.sent, self._job, self.answer
+    def _put_back(self, half: Any) -> None:
+        """The job is as if the request had not been sent; but for when it was put off to, or when
+        ``half`` an answer says that it may be sent again (P1)."""
+        request, before = self._call.sent, self._job
         _rewind(request, None)
         self._call.job, self._call.arrived = before, None
-        due = None if half is None else self._call.held(half)
+        due = self.put_off or (None if half is None else self._call.held(half))
         is_told = due is not None
         self.again = Next(request, due, None) if is_told else AsBefore(request, before.due, None)
 

@@ -23,6 +23,7 @@ class Watching:
     """A mark that is told when hooks are gone through."""
 
     is_over = False
+    has_come_back = False  # while they see an answer, one that all of them have seen
 
     def begins(self) -> None:
         """They are about to see an answer."""
@@ -46,8 +47,9 @@ class MarkedHooks(list[Hook]):
             one.begins()
         try:
             for hook in super().__iter__():
-                # What one sends may come back when all of them have seen the answer.
-                yield partial(_unless_done, hook) if watching else hook
+                # Only then one that is no longer the caller's own, who may look for it.
+                is_seen = any(one.has_come_back for one in watching)
+                yield partial(_unless_done, hook) if is_seen else hook
         finally:
             for one in watching:
                 one.ends()
@@ -187,6 +189,9 @@ def done(hooks: Any, response: requests.Response) -> None:
     """``hooks``, which requests has in hand, are not shown ``response``: they have brought it."""
     vars(response)["_hooks_done"] = True
     given = hooks["response"]
+    for one in _marks(given):
+        if isinstance(one, Watching):
+            one.has_come_back = True
     hooks["response"] = DoneHooks(as_list(given), _marks(given))
 
 

@@ -56,7 +56,7 @@ def is_final(status: int) -> bool:
 def is_error(status: int | None) -> bool:
     """Whether it says that the request, or the server, is at fault (RFC 9110 sections 15.5 and
     15.6). A mock may have none."""
-    return status is not None and status >= 400
+    return status is not None and 400 <= status < 600
 
 
 def is_poll(status: int, headers: Mapping[str, str]) -> bool:

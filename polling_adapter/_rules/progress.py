@@ -278,10 +278,10 @@ class Progress(NamedTuple):
         return GiveUp("total_timeout", f"{why} of total_timeout={_number(round(total, 6))}")
 
 
-def retried(seconds: float, policy: PollingPolicy, now: float) -> Due:
-    """A transport below retries by itself, after ``seconds``."""
+def retried(seconds: float, asked: float | None, policy: PollingPolicy, now: float) -> Due:
+    """A transport below retries by itself, after ``seconds``; those ``asked`` for by the server."""
     at = now + max(seconds, policy.min_wait)
-    return Due(at, "max_retries", wrong=True)
+    return Due(at, "max_retries", asked, wrong=True)
 
 
 @lru_cache(maxsize=256)

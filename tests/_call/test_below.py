@@ -17,6 +17,7 @@ from polling_adapter import (
     PollingPolicy,
     PollingSession,
     PollingTimeout,
+    RetryAfterTooLong,
     continuation_token,
 )
 from polling_adapter._call.call import Call, sending
@@ -181,3 +182,54 @@ def test_P9_a_call_that_is_dead_bounds_nothing(server: Server, clock: FakeClock)
             assert session.get(server.url, polling=False).text == "done"
     finally:
         sending.reset(named)
+
+
+@pytest.mark.parametrize("limit", ["total_timeout", "retry_after_max"])
+def test_P1_what_it_has_no_time_for_is_due_when_the_server_says(
+    server: Server, clock: FakeClock, limit: str
+) -> None:
+    server.script(poll("/work"), again("7000", 502), DONE)
+    policy = FAST.replace(clock=clock, total_timeout=None).replace(**{limit: 600})
+    with retrying(policy, Retry(3, status_forcelist=[502])) as session:
+        kind = PollingTimeout if limit == "total_timeout" else RetryAfterTooLong
+        with pytest.raises(kind) as caught:
+            session.post(server.url)
+    assert len(server.seen) == 2
+    with PollingSession(policy=FAST.replace(clock=clock)) as session:
+        poller = session.resume(caught.value.continuation_token or "")
+        assert poller.wait_seconds >= 7000
+
+
+def test_P10_what_it_would_survive_is_no_failed_poll_when_a_result_is_not_there_in_time(
+    server: Server,
+) -> None:
+    server.script(poll("/work"), *[Reply(500)] * 2, DONE)
+    policy = FAST.replace(poll_failures=0)
+    with PollingSession(policy=policy) as session:
+        retries = Retry(3, status_forcelist=[500], backoff_factor=1)
+        session.mount("http://", PollingAdapter(policy=policy, max_retries=retries))
+        poller = session.begin("POST", server.url)
+        with pytest.raises(PollingTimeout, match="no result within timeout"):
+            poller.result(timeout=0.5)
+        assert 1 < poller.wait_seconds <= 2
+        assert poller.result().text == "done"
+    assert server.asked == ["POST /", *["GET /work"] * 3]
+
+
+def test_P7_polling_false_while_it_waits_is_nothing_of_that_call(
+    server: Server, elsewhere: Server, clock: FakeClock
+) -> None:
+    elsewhere.script(again("4000", 502), DONE)
+    found: list[int] = []
+    other = PollingSession(policy=FAST)
+    never = Retry(1, status_forcelist=[502], respect_retry_after_header=False)
+    other.mount("http://", PollingAdapter(max_retries=never))
+
+    def on_wait(_: object) -> None:
+        found.append(other.get(elsewhere.url, polling=False).status_code)
+
+    server.script(poll("/work"), Reply(502), DONE)
+    policy = FAST.replace(clock=clock, on_wait=on_wait)
+    with other, retrying(policy, Retry(3, status_forcelist=[502], backoff_factor=2)) as session:
+        assert session.post(server.url).text == "done"
+    assert set(found) == {200}

@@ -1120,3 +1120,24 @@ def test_P7_they_may_bring_a_copy_where_redirects_are_not_followed(
         hooks = {"response": lambda response, **_: copy.copy(response)}
         assert session.head(server.url, hooks=hooks).ok
         assert session.get(server.url, hooks=hooks, allow_redirects=False).content == b"done"
+
+
+@pytest.mark.parametrize("takes_off", ["deregister", "a list of the others"])
+def test_P7_one_that_takes_itself_off_what_it_makes(
+    server: Server, connect: Open, takes_off: str
+) -> None:
+    seen: list[int] = []
+    with connect(FAST) as session:
+
+        def renews(response: requests.Response, **_: Any) -> Any:
+            seen.append(response.status_code)
+            hooks = response.request.hooks
+            if takes_off != "deregister":
+                hooks = {"response": [hook for hook in hooks["response"] if hook is not renews]}
+            again = session.prepare_request(requests.Request("GET", server.url, hooks=hooks))
+            again.deregister_hook("response", renews)
+            return session.send(again)
+
+        server.script(Reply(401), Reply(401), DONE)
+        assert session.get(server.url, hooks={"response": renews}).status_code == 401
+    assert seen == [401]

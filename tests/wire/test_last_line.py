@@ -124,11 +124,13 @@ def test_an_error_is_pickled_without_the_functions_of_its_policy(
 
 
 def test_and_with_a_policy_that_has_none(server: Server, connect: Open) -> None:
+    """One that only tells of waits decides nothing."""
     server.script(poll("/w", "1"), DONE)
+    policy = FAST.replace(total_timeout=0.5, on_wait=lambda wait: None)
     with pytest.raises(PollingError) as caught:
-        connect(FAST.replace(total_timeout=0.5)).get(server.url)
+        connect(policy).get(server.url)
     copy = pickle.loads(pickle.dumps(caught.value))
-    assert copy.policy == caught.value.policy
+    assert copy.policy == policy.replace(on_wait=None)
     with PollingSession() as session:
         names = {"session": session, "error": copy}
         assert goes_on(line_of(str(copy)), names).text == "done"
