@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from typing import Any
 
@@ -219,7 +220,8 @@ def test_P10_what_it_would_survive_is_no_failed_poll_when_a_result_is_not_there_
 def test_P7_polling_false_while_it_waits_is_nothing_of_that_call(
     server: Server, elsewhere: Server, clock: FakeClock
 ) -> None:
-    elsewhere.script(again("4000", 502), DONE)
+    replies = itertools.cycle([again("4000", 502), DONE])
+    elsewhere.answer = lambda _: next(replies)
     found: list[int] = []
     other = PollingSession(policy=FAST)
     never = Retry(1, status_forcelist=[502], respect_retry_after_header=False)
