@@ -230,7 +230,7 @@ def test_P7_polling_false_while_it_waits_is_nothing_of_that_call(
     def on_wait(_: object) -> None:
         found.append(other.get(elsewhere.url, polling=False).status_code)
 
-    server.script(poll("/work"), Reply(502), DONE)
+    server.script(poll("/work"), Reply(502), Reply(502), DONE)  # the first of its waits is none
     policy = FAST.replace(clock=clock, on_wait=on_wait)
     with other, retrying(policy, Retry(3, status_forcelist=[502], backoff_factor=2)) as session:
         assert session.post(server.url).text == "done"
