@@ -24,8 +24,8 @@ from ._call.above import (
     hand_to_hooks,
     hand_to_session,
 )
-from ._call.below import wait_within_calls, within_call
-from ._call.call import Call, sending
+from ._call.below import sent_in, wait_within_calls, within_call
+from ._call.call import Call
 from ._call.choice import checked
 from ._call.cookies import Cookies
 from ._call.exchange import until_answered
@@ -118,11 +118,8 @@ class PollingAdapterMixin(_Base):
             if owner.exchange is not None:  # else it is no request of it: on_wait sends something
                 return _send_in(owner, super().send, request, options)
         elif owner is not None:
-            outer = sending.set(None)  # in which something of the caller's may send this
-            try:
+            with sent_in(None):
                 return super().send(request, **options)
-            finally:
-                sending.reset(outer)
         redirect = followed_by(request)
         answered = challenges(request) if redirect is None else []
         followed = redirect or (answered[0] if answered else None)
@@ -165,16 +162,14 @@ def _send_in(
             # a session that a hook has called follows what we have seen
             call.wait(Next(request, call.job.due, call.job.response))
     timeout = call.timeout(options["timeout"])
-    before = sending.set(call)
     try:
-        call.goes_out()
-        # at once, whatever interrupts then
-        call.arrived = response = send(request, **{**options, "timeout": timeout})
+        with sent_in(call):
+            call.goes_out()
+            # at once, whatever interrupts then
+            call.arrived = response = send(request, **{**options, "timeout": timeout})
     except EmptyPoolError as error:  # which requests lets through
         call.stays_here()
         raise requests.exceptions.ConnectTimeout(error, request=request) from error
-    finally:
-        sending.reset(before)
     return response
 
 

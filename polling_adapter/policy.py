@@ -107,9 +107,9 @@ class PollingPolicy:
 
     def __post_init__(self) -> None:
         for name in ("total_timeout", "retry_after_max", "poll_timeout", "outage_max"):
-            self._check_number(name, "a finite number of seconds", optional=True)
+            self._check_number(name, optional=True)
         for name in ("min_wait", "backoff_factor", "backoff_max"):
-            self._check_number(name, "a finite number of seconds")
+            self._check_number(name)
         self._check_number("jitter", "a finite number")
         for name in ("max_polls", "poll_failures"):
             self._check_number(name, "a whole number", int, optional=True)
@@ -158,7 +158,12 @@ class PollingPolicy:
         return f"PollingPolicy({', '.join(changed)})"
 
     def _check_number(
-        self, name: str, what: str, kind: Any = (int, float), *, optional: bool = False
+        self,
+        name: str,
+        what: str = "a finite number of seconds",
+        kind: Any = (int, float),
+        *,
+        optional: bool = False,
     ) -> None:
         value = getattr(self, name)
         if optional and value is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -10,9 +13,28 @@ from urllib3.exceptions import MaxRetryError, ResponseError
 
 from .._rules.answer import retry_after
 from .._rules.progress import Due, GiveUp, retried
-from .call import Call, under_way
+from .call import Call
 from .job import Next
 from .timeout import within
+
+_sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)
+
+
+@contextmanager
+def sent_in(call: Call | None) -> Iterator[None]:
+    """What an adapter sends in this block is a request of ``call``; None: of none of ours, whatever
+    is under way around it."""
+    outer = _sending.set(call)
+    try:
+        yield
+    finally:
+        _sending.reset(outer)
+
+
+def under_way() -> Call | None:
+    """The call whose request is being sent; one that was interrupted may have been left there."""
+    call = _sending.get()
+    return None if call is None or call.exchange is None else call
 
 
 def within_call(retries: urllib3.Retry) -> urllib3.Retry:

@@ -13,7 +13,6 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import requests
@@ -285,7 +284,7 @@ class Call(Owner):
         if "Retry-After" not in response.headers:
             return None
         asked = retry_after(response.headers, self.clock.time())
-        reason = "half an answer, with Retry-After"
+        reason = "an answer with Retry-After"
         return None if asked is None else Due(self.clock.monotonic() + asked, reason, asked)
 
     def answered_before(
@@ -528,13 +527,3 @@ class Call(Owner):
                 response=step.response,
             )
             self.policy.on_wait(wait)
-
-
-#: The call whose request an adapter is sending, in this context.
-sending: ContextVar[Call | None] = ContextVar("polling_adapter_sending", default=None)
-
-
-def under_way() -> Call | None:
-    """The call whose request is being sent; one that was interrupted may have been left there."""
-    call = sending.get()
-    return None if call is None or call.exchange is None else call

@@ -251,8 +251,8 @@ class Exchange:
             return
         if self._judged is not None:  # of what counts as failed, nothing counts as answered
             self._call.job = self._call.job._replace(progress=self._job.progress)
-        verdict = self._call.failed(error, half)
-        verdict = self.out_of_time or verdict
+        failed = self._call.failed(error, half)  # which says when, also where that is too late
+        verdict = self.out_of_time or failed
         if isinstance(verdict, Due):
             self._ask_again(verdict, None)
         elif verdict is not None:
@@ -331,8 +331,8 @@ class Exchange:
         _rewind(request, None)
         self._call.job, self._call.arrived = before, None
         due = self.put_off or (None if half is None else self._call.held(half))
-        is_told = due is not None
-        self.again = Next(request, due, None) if is_told else AsBefore(request, before.due, None)
+        as_before = AsBefore(request, before.due, None)
+        self.again = as_before if due is None else Next(request, due, None)
 
     def _ask_again(self, due: Due, response: requests.Response | None) -> None:
         request = self._call.sent

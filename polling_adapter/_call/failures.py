@@ -50,8 +50,10 @@ def kept_below(error: requests.RequestException) -> Any:
     (P1). None: there is none."""
     if not isinstance(error, requests.exceptions.RetryError) or not error.args:
         return None
-    raised = traceback.walk_tb(error.args[0].__traceback__)
-    return [None, *(frame.f_locals.get("response") for frame, _ in raised)][-1]
+    response = None
+    for frame, _ in traceback.walk_tb(error.args[0].__traceback__):
+        response = frame.f_locals.get("response")
+    return response
 
 
 def show_no_secrets(error: BaseException) -> None:

@@ -23,7 +23,7 @@ class Watching:
     """A mark that is told when hooks are gone through."""
 
     is_over = False
-    has_come_back = False  # while they see an answer, one that all of them have seen
+    has_come_back = False  # by what one of them has sent, an answer that all of them have seen
 
     def begins(self) -> None:
         """They are about to see an answer."""
@@ -47,7 +47,7 @@ class MarkedHooks(list[Hook]):
             one.begins()
         try:
             for hook in super().__iter__():
-                # Only then one that is no longer the caller's own, who may look for it.
+                # The caller's own, as long as may be: who takes one off looks for it there.
                 is_seen = any(one.has_come_back for one in watching)
                 yield partial(_unless_done, hook) if is_seen else hook
         finally:

@@ -21,7 +21,8 @@ from polling_adapter import (
     RetryAfterTooLong,
     continuation_token,
 )
-from polling_adapter._call.call import Call, sending
+from polling_adapter._call.below import sent_in, within_call
+from polling_adapter._call.call import Call
 
 from ..conftest import MixedSession
 from ..fake_clock import FakeClock
@@ -175,14 +176,12 @@ def test_P9_a_call_that_is_dead_bounds_nothing(server: Server, clock: FakeClock)
     server.script(Reply(500), DONE)
     dead = Call(FAST.replace(clock=clock, total_timeout=1))
     clock.now += 100
-    named = sending.set(dead)
-    try:
-        with PollingSession(policy=FAST.replace(clock=clock)) as session:
-            retries = Retry(2, status_forcelist=[500])
-            session.mount("http://", PollingAdapter(max_retries=retries))
-            assert session.get(server.url, polling=False).text == "done"
-    finally:
-        sending.reset(named)
+    with sent_in(dead), requests.Session() as session:
+        policy = FAST.replace(clock=clock)
+        retries = Retry(2, status_forcelist=[500])
+        session.mount("http://", PollingAdapter(policy=policy, max_retries=retries))
+        assert within_call(retries) is retries
+        assert session.get(server.url).text == "done"
 
 
 @pytest.mark.parametrize("limit", ["total_timeout", "retry_after_max"])
