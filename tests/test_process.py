@@ -6,7 +6,6 @@ import gc
 import multiprocessing
 import os
 import pickle
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from polling_adapter import PollingPolicy, PollingSession, install, installed, u
 from .conftest import Open, both_ways
 from .server import DONE, Reply, Seen, Server, poll
 from .soak import sockets
+from .wire.in_time import ctrl_c, on_main
 
 pytestmark = pytest.mark.slow
 
@@ -79,22 +79,23 @@ def test_P9_sessions_pickle_in_both_directions() -> None:
         assert (type(again), again.policy) == (PollingSession, FAST)
 
 
+@on_main
 def test_an_interrupted_wait_leaves_nothing_behind(server: Server, connect: Open) -> None:
+    asked = threading.Event()
+
+    def waits(_: Seen) -> Reply:
+        asked.set()
+        return poll("/work", "30")
+
     server.answer = works
     session = connect(FAST)
     assert session.post(f"{server.url}/start-warm").text == "warm"
     gc.collect()  # what other tests have left
     before = sockets(), threading.active_count()
-    server.answer = lambda _: poll("/work", "30")
-    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    server.answer = waits
     started = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            session.post(f"{server.url}/start")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    with pytest.raises(KeyboardInterrupt), ctrl_c(0.3, once=asked):
+        session.post(f"{server.url}/start")
     assert time.monotonic() - started < 10
     gc.collect()
     assert (sockets(), threading.active_count()) == before

@@ -42,20 +42,32 @@ def in_time(function: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 @contextmanager
-def ctrl_c(after: float, error: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
+def ctrl_c(
+    after: float,
+    error: type[BaseException] = KeyboardInterrupt,
+    once: threading.Event | None = None,
+) -> Iterator[None]:
     """In the main thread, where signals arrive.
 
+    :param after: seconds, from now or from ``once``.
     :param error: what the handler of another signal raises.
+    :param once: what the server sets where it is to come, as a slow machine may be elsewhere yet.
     """
 
     def interrupt(*_: object) -> None:
         raise error
 
+    def alarm() -> None:
+        if once is None or once.wait(10):
+            signal.setitimer(signal.ITIMER_REAL, after)
+
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, after)
+    thread = threading.Thread(target=alarm)
+    thread.start()
     try:
         yield
     finally:
+        thread.join()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 

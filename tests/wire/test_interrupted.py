@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -435,10 +436,12 @@ class Cut:
 
     def __init__(self, server: Server, times: int, stalls: float = 0.0) -> None:
         self.left, self.stalls = times, stalls
+        self.stalled = threading.Event()
         server.answer = self.answer
 
     def body(self) -> Iterator[bytes]:
         yield b'{"status": "runn'
+        self.stalled.set()
         time.sleep(self.stalls)
         raise ConnectionAbortedError
 
@@ -505,10 +508,10 @@ def test_P6_ctrl_c_while_a_poll_is_read(
     server: Server, policy: PollingPolicy, hooks: dict[str, Any]
 ) -> None:
     """Nobody takes a half of it for the result."""
-    Cut(server, 1, stalls=0.6)
+    cut = Cut(server, 1, stalls=0.6)
     with PollingSession(policy=policy) as session:
         poller = session.begin("POST", f"{server.url}/start", hooks=hooks)
-        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.2, once=cut.stalled):
             poller.result()
         assert poller.result().json() == {"status": "done"}
     assert server.asked == ["POST /start", *["GET /w"] * 2]
@@ -517,10 +520,11 @@ def test_P6_ctrl_c_while_a_poll_is_read(
 @on_main
 def test_P6_ctrl_c_while_the_answer_to_a_start_is_read(server: Server) -> None:
     """It is lost, and neither sent again nor handed out in halves."""
-    server.answer = lambda _: Reply(200, {"Content-Length": "40"}, Cut(server, 0, 0.6).body)
+    cut = Cut(server, 0, stalls=0.6)
+    server.answer = lambda _: Reply(200, {"Content-Length": "40"}, cut.body)
     with PollingSession(policy=FAST) as session:
         poller = session.submit("POST", server.url)
-        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.2, once=cut.stalled):
             poller.result()
         assert isinstance(poller.exception(), requests.exceptions.ChunkedEncodingError)
         assert token_of(poller) is None
@@ -532,12 +536,14 @@ def test_P6_ctrl_c_while_the_answer_to_a_start_is_read(server: Server) -> None:
 def test_P6_ctrl_c_in_a_handshake(server: Server, where: str) -> None:
     """What an auth handler has sent is under way: the challenge is no result."""
     challenge = Reply(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+    stalled = threading.Event()
 
     def stalling(seen: Seen) -> Reply:
         if seen.path != f"/{where}":
             return poll("/w")
         if "Authorization" not in seen.headers:
             return challenge
+        stalled.set()
         time.sleep(0.6)
         return DONE
 
@@ -545,7 +551,7 @@ def test_P6_ctrl_c_in_a_handshake(server: Server, where: str) -> None:
     with PollingSession(policy=FAST) as session:
         auth = HTTPDigestAuth("user", "secret")
         poller = session.submit("POST", f"{server.url}/start", auth=auth)
-        with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
+        with pytest.raises(KeyboardInterrupt), ctrl_c(0.2, once=stalled):
             poller.result()
         if where == "start":
             assert isinstance(poller.exception(), PollingError)
@@ -852,16 +858,20 @@ class SoftTimeLimitExceeded(Exception):
 def test_P6_what_a_handler_of_signals_raises_while_a_body_is_read_is_the_end(
     server: Server, way: str, status: int
 ) -> None:
+    stalled = threading.Event()
+
     def slow() -> Iterator[bytes]:
         yield b"not "
-        time.sleep(1)
+        stalled.set()
+        time.sleep(0.6)
         yield b"yet"
 
     named = {"Location": "/w/2"} if status < 400 else {}
     reply = Reply(status, {**named, "Retry-After": "0"}, slow)
     server.script(poll("/w"), reply, DONE)
     policy = FAST.replace(pending=accepted)
-    with ctrl_c(0.3, SoftTimeLimitExceeded), pytest.raises(SoftTimeLimitExceeded) as caught:
+    interrupted = ctrl_c(0.2, SoftTimeLimitExceeded, once=stalled)
+    with pytest.raises(SoftTimeLimitExceeded) as caught, interrupted:
         WAYS[way](policy, "POST", server.url)
     with PollingSession(policy=policy) as session:
         token = continuation_token(caught.value) or ""
