@@ -57,21 +57,24 @@ def ctrl_c(
     def interrupt(*_: object) -> None:
         raise error
 
-    def alarm() -> None:
-        if once is None or once.wait(10):
-            signal.setitimer(signal.ITIMER_REAL, after)
+    over = threading.Event()
 
+    def alarm() -> None:
+        if (once is None or once.wait(10)) and not over.wait(after):
+            signal.pthread_kill(main, signal.SIGALRM)
+
+    main = threading.get_ident()
     before = signal.signal(signal.SIGALRM, interrupt)
     thread = threading.Thread(target=alarm)
     thread.start()
     try:
         yield
     finally:
+        over.set()
         thread.join()
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
 on_main = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="no timer that raises signals here"
+    not hasattr(signal, "pthread_kill"), reason="no thread is sent signals here"
 )

@@ -53,7 +53,7 @@ def ends_in_time(session: requests.Session, url: str, **options: object) -> Poll
     began = time.monotonic()
     with pytest.raises(PollingTimeout, match=r"0 s are left of total_timeout=0\.5") as caught:
         session.post(url, **options)  # type: ignore[arg-type]
-    assert 0.5 <= time.monotonic() - began < 1.5
+    assert 0.5 <= time.monotonic() - began < 5
     return caught.value
 
 
@@ -180,7 +180,7 @@ def test_P8_the_body_of_an_answer_that_stalls(
     began = time.monotonic()
     with pytest.raises(PollingTimeout, match=r"0 s are left of total_timeout=0\.5") as caught:
         WAYS[way](FAST.replace(total_timeout=0.5), method, server.url)
-    assert 0.5 <= time.monotonic() - began < 1.5
+    assert 0.5 <= time.monotonic() - began < 5
     assert isinstance(caught.value.__cause__, requests.ConnectionError)
     is_start = method == "POST" and not before
     assert (caught.value.continuation_token is None) == is_start
