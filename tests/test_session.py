@@ -457,7 +457,7 @@ def test_P8_redirects_that_only_this_session_knows_count(server: Server) -> None
 
 
 def test_an_adapter_that_a_session_alone_gets_is_bounded_too(server: Server) -> None:
-    server.answer = lambda _: time.sleep(1) or DONE  # type: ignore[func-returns-value]
+    server.script(Reply(fault="stall"))
     with PollingSession(policy=FAST.replace(total_timeout=0.1)) as session:
         other = HTTPAdapter()
         session.get_adapter = lambda url: other  # type: ignore[method-assign,assignment,misc]

@@ -7,7 +7,6 @@ import pickle
 import re
 import sys
 import threading
-import time
 import traceback
 from typing import Any
 
@@ -167,7 +166,7 @@ def test_it_names_what_the_token_does_not_hold(
 
 
 def test_and_the_key(server: Server, connect: Open) -> None:
-    server.answer = lambda _: time.sleep(0.5) or DONE  # type: ignore[func-returns-value]
+    server.script(Reply(fault="stall"))
     with pytest.raises(PollingTimeout) as caught:
         connect(FAST.replace(total_timeout=0.1)).post(server.url, headers=KEY)
     server.script(DONE)
@@ -181,7 +180,7 @@ def test_and_the_key(server: Server, connect: Open) -> None:
 def test_of_a_start_without_an_answer_it_says_that_there_is_none(
     server: Server, connect: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answer = lambda _: time.sleep(0.5) or DONE  # type: ignore[func-returns-value]
+    server.script(Reply(fault="stall"))
     with pytest.raises(PollingTimeout) as caught:
         connect(FAST.replace(total_timeout=0.1)).post(server.url)
     ends = "it is unknown whether the work has begun, so no line of code goes on"

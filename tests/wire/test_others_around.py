@@ -232,7 +232,7 @@ def test_P8_a_body_that_drips_past_the_end_is_the_end(server: Server, connect: O
 
 
 def test_P6_no_advice_to_send_a_start_again(server: Server, connect: Open) -> None:
-    server.answer = lambda _: time.sleep(1) or DONE  # type: ignore[func-returns-value]
+    server.script(Reply(fault="stall"))
     with pytest.raises(PollingTimeout, match="unknown whether the work has begun") as caught:
         connect(FAST.replace(total_timeout=0.1)).post(server.url)
     assert "resume with" not in str(caught.value)

@@ -195,7 +195,7 @@ def test_P6_ctrl_c_leaves_as_completed_though_a_request_hangs(
     held = Held(server)
     pollers = [session.begin("POST", f"{server.url}/start") for _ in range(3)]
     try:
-        assert leaves(lambda: list(as_completed(pollers, max_workers=workers)), held.asked) < 1
+        assert leaves(lambda: list(as_completed(pollers, max_workers=workers)), held.asked) < 4
     finally:
         held.go.set()
     assert ended(before)
@@ -227,7 +227,7 @@ def test_P6_ctrl_c_leaves_a_poller_whose_request_hangs(
     held = Held(server)
     poller = session.begin("POST", f"{server.url}/start")
     try:
-        assert leaves(getattr(poller, ask), held.asked) < 1
+        assert leaves(getattr(poller, ask), held.asked) < 4
     finally:
         held.go.set()
     assert poller.result().text == "done"
@@ -241,7 +241,7 @@ def test_P6_ctrl_c_leaves_a_poller_that_another_thread_sends(
     held = Held(server)
     poller = session.begin("POST", f"{server.url}/start")
     with held.polled(poller):
-        assert leaves(poller.result) < 1
+        assert leaves(poller.result) < 4
     assert poller.result().text == "done"
     assert server.asked == ["POST /start", "GET /w"]
 
