@@ -26,8 +26,8 @@ class Wait:
     :param url: the URL that is asked next.
     :param seconds: how long the wait lasts, jitter included.
     :param reason: why, in words.
-    :param number: counts the waits of this call, from 1.
-    :param elapsed: seconds since the call began.
+    :param number: counts the waits of this job, from 1; a token goes on with it.
+    :param elapsed: seconds since the job began.
     :param response: the :class:`requests.Response` that asks to wait; None after an error.
     """
 

@@ -29,6 +29,7 @@ class Token(NamedTuple):
     :param url: what is asked next. :param method: by which method.
     :param due: not before then, in seconds since the epoch; a past instant stays past.
     :param polls: how many were followed. :param counted: how many of them against ``max_polls``.
+    :param pauses: how many waits have begun.
     :param redirects: how many others were followed.
     :param elapsed: seconds that count against ``total_timeout`` when it is due.
     :param left: seconds that are left of it then; None: there is no limit, or a new one.
@@ -57,6 +58,7 @@ class Token(NamedTuple):
     origin: str
     has_body: bool
     headers: Mapping[str, str | bytes]
+    pauses: int = 0
     redirects: int = 0
     failures: int = 0
     failing: float = 0.0
@@ -179,7 +181,7 @@ def _is_address(value: object) -> bool:
     return is_address(value) and urlsplit(str(value)).netloc.isascii()
 
 
-_COUNTS = ("polls", "counted", "redirects", "failures", "fives", "refusals", "unusable")
+_COUNTS = ("polls", "counted", "pauses", "redirects", "failures", "fives", "refusals", "unusable")
 _FLAGS = ("no_cache", "pending", "is_result", "needs_key", "is_typed", "has_body")
 _CHECKS: dict[str, tuple[Any, str]] = {
     "url": (_is_address, "http:// or https:// address"),

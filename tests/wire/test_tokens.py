@@ -23,6 +23,7 @@ from polling_adapter import (
     PollingTimeout,
     RetryAfterTooLong,
     TooManyPolls,
+    Wait,
     continuation_token,
 )
 
@@ -304,6 +305,17 @@ def test_P10_a_limit_that_counts_anew_counts_what_comes_next(server: Server) -> 
         assert resumed.polls == 4
         assert isinstance(resumed.exception(), TooManyPolls)
     assert server.asked == ["GET /w"] * 3
+
+
+def test_P10_the_waits_of_a_token_are_those_that_follow(server: Server, clock: FakeClock) -> None:
+    server.script(*[poll("/w", "1")] * 5, DONE)
+    waits: list[Wait] = []
+    policy = PollingPolicy(clock=clock, jitter=0, max_polls=3, on_wait=waits.append)
+    with PollingSession(policy=policy) as session, pytest.raises(TooManyPolls) as caught:
+        session.post(server.url)
+    with PollingSession(policy=policy) as session:
+        session.resume(caught.value.continuation_token or "").result()
+    assert [wait.number for wait in waits] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
