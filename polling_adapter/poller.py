@@ -286,7 +286,7 @@ class Poller:
                 self._outcome = response
                 call.tell(response)
         except Exception as error:  # it is the result's to raise it
-            self._outcome = without_frames(error)
+            self._fail(error)
 
     def _next(self, call: Call) -> requests.Response | None:
         """What comes of the next request: the result, or what is to be sent after it and waits."""
@@ -353,8 +353,12 @@ class Poller:
         try:
             call.step(call.pause, Next(job.upcoming, job.due, None))
         except PollingError as error:
-            self._outcome = without_frames(error)
+            self._fail(error)
         return self
+
+    def _fail(self, error: Exception) -> None:
+        self._outcome = without_frames(error)
+        self._call.log_end(type(error).__name__)
 
     def _give_up_waiting(self, timeout: float | None) -> NoReturn:
         token, job = self._call.token(), self._call.job

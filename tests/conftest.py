@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
+from hypothesis import settings
 
 from polling_adapter import PollingAdapter, PollingMixin, PollingPolicy, PollingSession
 
 from .fake_clock import FakeClock
 from .server import Server, serving
+
+# A machine that is paused fails no example.
+settings.register_profile("on any machine", deadline=None)
+settings.load_profile("on any machine")
 
 
 @pytest.fixture

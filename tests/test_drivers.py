@@ -38,6 +38,7 @@ from polling_adapter import (
 from .conftest import Open
 from .fake_clock import FakeClock
 from .server import DONE, RESET, Reply, Seen, Server, again, poll
+from .wire.ways import WAYS
 
 FAST = PollingPolicy(min_wait=0, jitter=0, backoff_factor=0.001)
 
@@ -810,6 +811,34 @@ def test_the_log_tells_the_waits_and_no_secrets(
     assert re.search(r"/: 200 after 2 polls, \d\.\d s", records[4].getMessage())
     assert "303 with Retry-After: soon, which names no usable time" in caplog.text
     assert "secret" not in "".join(record.getMessage() for record in records)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("limit", "end"),
+    [
+        ({"max_polls": 2}, "TooManyPolls after 2 polls"),
+        ({"retry_after_max": 5}, "RetryAfterTooLong after 2 polls"),
+        ({"total_timeout": 6}, "PollingTimeout after 2 polls"),
+    ],
+)
+def test_the_end_by_an_error_is_told_of(
+    server: Server,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    way: str,
+    limit: dict[str, Any],
+    end: str,
+) -> None:
+    """A token knows where its job began by the origin alone, and not what was seen."""
+    server.script(poll("/w", "1"), poll("/w", "1"), poll("/w", "9"))
+    policy = FAST.replace(clock=clock, **limit)
+    caplog.set_level(logging.INFO, "polling_adapter")
+    with pytest.raises(PollingError, match=f"begun at {server.url}/?, seen so far: 303 x "):
+        WAYS[way](policy, "POST", server.url)
+    told = [one.getMessage() for one in caplog.records if one.name == "polling_adapter"]
+    assert len(told) == 1
+    assert re.match(f"{server.url}/?: {end}, ", told[0])
 
 
 def test_the_first_long_wait_is_told_of(

@@ -98,6 +98,7 @@ class Call(Owner):
             return self.step(function, *args)
         except BaseException as error:
             self.complete(error)  # which may have come at the very end
+            self.log_end(type(error).__name__)
             if self.arrived is not None and not self.arrived._content_consumed:
                 drop(self.arrived)
             raise
@@ -446,8 +447,9 @@ class Call(Owner):
         else:
             how = resume_by(token, upcoming, self.policy, self.clock.time(), self.opening)
         more = {"seconds": verdict.asked} if verdict.limit == "retry_after_max" else {}
+        begun = "" if self.origin is None else f"begun at {printable(self.origin)}, "
         error = ERRORS[verdict.limit](
-            f"{verdict.reason}; seen so far: {job.progress.tally()}; {how}",
+            f"{verdict.reason}; {begun}seen so far: {job.progress.tally()}; {how}",
             request=job.asked,
             response=job.response,
             url=without_userinfo(upcoming.url),
@@ -461,15 +463,21 @@ class Call(Owner):
 
     def tell(self, response: requests.Response) -> None:
         """What is handed out and is no result says how to go on, to :func:`continuation_token`."""
-        polls, status = self.job.progress.polls, response.status_code
-        if polls and not response.is_redirect and logger.isEnabledFor(logging.INFO):
-            url = printable(self.origin)
-            logger.info("%s: %s after %d polls, %.1f s", url, status, polls, self.elapsed)
+        status = response.status_code
+        if not response.is_redirect:
+            self.log_end(status)
         leads_on = meaning_of(response).location is not None
         if leads_on or (status is not None and not is_final(status)):
             token = self.token() if self.is_begun else None
             if token is not None:
                 vars(response)["_continuation_token"] = token.anew()
+
+    def log_end(self, what: object) -> None:
+        """That of a job which has polled: the status of an answer, or the kind of an error."""
+        polls = self.job.progress.polls
+        if polls and logger.isEnabledFor(logging.INFO):
+            url = printable(self.origin)
+            logger.info("%s: %s after %d polls, %.1f s", url, what, polls, self.elapsed)
 
     def complete(self, error: BaseException) -> None:
         """What ends a job that is no error of ours gets what ours have: an error of another job,

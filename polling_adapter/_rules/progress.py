@@ -252,7 +252,7 @@ class Progress(NamedTuple):
             fives=self.fives + 1 if what == 500 else 0,
             seen=_seen(self.seen, what),
         )
-        shown = f"status {what}" if isinstance(what, int) else what
+        shown = _shown(what)
         enough = after._enough(shown, policy, now)
         if enough is not None:
             return after, GiveUp("outage_max", enough)
@@ -278,10 +278,18 @@ class Progress(NamedTuple):
         return GiveUp("total_timeout", f"{why} of total_timeout={_number(round(total, 6))}")
 
 
-def retried(seconds: float, asked: float | None, policy: PollingPolicy, now: float) -> Due:
-    """A transport below retries by itself, after ``seconds``; those ``asked`` for by the server."""
+def retried(
+    what: str | int, seconds: float, asked: float | None, policy: PollingPolicy, now: float
+) -> Due:
+    """A transport below retries by itself what has failed, after ``seconds``; those ``asked`` for
+    by the server."""
     at = now + max(seconds, policy.min_wait)
-    return Due(at, "max_retries", asked, wrong=True)
+    return Due(at, f"{_shown(what)}, retried by max_retries", asked, wrong=True)
+
+
+def _shown(what: str | int) -> str:
+    """What has failed, for a reader."""
+    return f"status {what}" if isinstance(what, int) else what
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ from polling_adapter import (
     PollingSession,
     PollingTimeout,
     RetryAfterTooLong,
+    Wait,
     continuation_token,
 )
 from polling_adapter._call.below import sent_in, within_call
@@ -96,11 +97,25 @@ def test_P6_five_500_in_a_row_are_the_answer_below_it_too(
     assert len(server.seen) == 11
 
 
+def test_what_it_retries_is_named(server: Server, clock: FakeClock) -> None:
+    waits: list[Wait] = []
+    policy = FAST.replace(clock=clock, total_timeout=60, on_wait=waits.append)
+    retries = Retry(9, backoff_factor=8, status_forcelist=[502], allowed_methods=None)
+    server.script(poll("/w", "1"), Reply(502))
+    told = pytest.raises(PollingTimeout, match="seen so far: 303 x 1, 502 x 1;")
+    with retrying(policy, retries) as session, told:
+        session.post(server.url)
+    reasons = [wait.reason for wait in waits]
+    assert reasons[0] == "303 with Retry-After: 1"
+    assert set(reasons[1:]) == {"status 502, retried by max_retries"}
+
+
 def test_P8_it_never_sleeps_past_the_deadline(server: Server, clock: FakeClock) -> None:
     server.script(RESET, RESET, DONE)
     policy = FAST.replace(clock=clock, total_timeout=3)
     with retrying(policy, Retry(5, backoff_factor=2)) as session:
-        with pytest.raises(PollingTimeout, match=r"due in 4 s \(max_retries\), 3 s are left"):
+        why = r"due in 4 s \(ProtocolError, retried by max_retries\), 3 s are left"
+        with pytest.raises(PollingTimeout, match=why):
             session.get(server.url)
         server.script(poll("/work", "1"), RESET)
         with pytest.raises(PollingTimeout, match=r"resume with GET .*/work"):

@@ -76,7 +76,7 @@ HOPS = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hops=st.lists(st.sampled_from(HOPS), max_size=12), last=st.sampled_from(HOPS))
 def test_P10_tokens_after_each_hop_equal_one_call(hops: list[Reply], last: Reply) -> None:
     found = []
