@@ -10,6 +10,7 @@ import csv
 import json
 import re
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ PLOTS = {
 
 # From the best to the worst of its shapes: the name of each range, and the figures that it is of
 RANGES = {
-    "a poll, in redirects of plain requests": ("polls", rf"{OURS} / plain requests, .*"),
-    "a poll, in those of httpx": ("polls", rf"{OURS} / httpx, .*"),
+    "a poll, in redirects of plain requests": ("polls.*", rf"{OURS} / plain requests, .*"),
+    "a poll, in those of httpx": ("polls.*", rf"{OURS} / httpx, .*"),
     "a request that does not poll, in those of plain requests": (
         "plain",
         r"(?:PollingSession|mounted adapter).* / .*",
     ),
     "late, ten jobs at once, without jitter": ("lateness", "median|p99|maximum"),
-    "late, 200 jobs at once, with jitter": ("seed", r"PollingSession, late, .*"),
+    "late, 200 jobs at once, without jitter": ("seed", r"PollingSession, late, .*"),
 }
 
 # What figures are compared with, where it is not another one of ours
@@ -75,8 +76,8 @@ def side_by_side(rows: list[dict[str, Any]]) -> Table | None:
     ratios: dict[str, None] = {}
     for row in rows:
         shape, _, of = row["what"].partition(" / ")
+        met = "" if row["met"] is None else f" ({goal(row)})"
         if of:
-            met = "" if row["met"] is None else f" ({goal(row)})"
             base = f"/ {of.partition(', ')[0]}" if PEERS.match(of) else "ratio"
             ratios[base] = None
             shapes[shape][base] = f"{figure(row)}{met}"
@@ -84,7 +85,8 @@ def side_by_side(rows: list[dict[str, Any]]) -> Table | None:
         shape, _, taken = row["what"].rpartition(", ")
         if shape and taken not in TAKEN:
             return None
-        shapes.setdefault(shape or row["what"], {})[taken if shape else "median"] = figure(row)
+        taken = taken if shape else "median"
+        shapes.setdefault(shape or row["what"], {})[taken] = f"{figure(row)}{met}"
     columns = [taken for taken in TAKEN if any(taken in one for one in shapes.values())]
     if "minimum" not in columns:
         return None
@@ -96,10 +98,11 @@ def side_by_side(rows: list[dict[str, Any]]) -> Table | None:
 
 def ranges(results: dict[str, list[dict[str, Any]]]) -> Table:
     rows = []
-    for name, (result, pattern) in RANGES.items():
-        of = [row for row in results[result] if re.fullmatch(pattern, row["what"])]
+    for title, (result, pattern) in RANGES.items():
+        all_of = chain(*(rows for name, rows in results.items() if re.fullmatch(result, name)))
+        of = [row for row in all_of if re.fullmatch(pattern, row["what"])]
         best, worst = (choose(of, key=lambda row: row["value"]) for choose in (min, max))
-        rows.append([name, said(best), said(worst) if worst is not best else ""])
+        rows.append([title, said(best), said(worst) if worst is not best else ""])
     return ["what", "at best", "at worst"], rows
 
 

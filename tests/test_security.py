@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests.exceptions import InvalidSchema, TooManyRedirects
+from requests.exceptions import InvalidSchema, InvalidURL, TooManyRedirects
 
 from polling_adapter import (
     PollingError,
@@ -29,7 +29,7 @@ from polling_adapter import (
     WorkFailed,
 )
 from polling_adapter._call.read_ahead import BODY_LIMIT
-from polling_adapter.pending import json_field
+from polling_adapter.pending import accepted, any_of, created, json_field
 
 from .conftest import Open, mixed_in, polling_session
 from .fake_clock import FakeClock
@@ -434,3 +434,35 @@ def test_a_session_keeps_its_proxys_credential_from_another_origin_by_a_token(
         session.headers["Proxy-Authorization"] = "Basic c2VjcmV0"
         session.resume(token, headers={"proxy-authorization": "secret"}).result()
     assert "Proxy-Authorization" not in elsewhere.seen[0].headers
+
+
+class Guarded(PollingSession):
+    """What docs/security.rst advises where a server must not choose what is asked."""
+
+    def get_adapter(self, url: Any) -> Any:
+        if "/private" in str(url):
+            raise InvalidURL(f"{url} is not asked")
+        return super().get_adapter(url)
+
+
+@pytest.mark.parametrize("begin", [False, True])
+@pytest.mark.parametrize(
+    "named",
+    [
+        Reply(302, {"Location": "/private"}),
+        poll("/private"),
+        Reply(202, {"Location": "/private"}),
+        Reply(201, {"Location": "/private"}),
+    ],
+)
+def test_an_address_that_the_session_refuses_is_never_asked(
+    server: Server, named: Reply, begin: bool
+) -> None:
+    server.script(poll("/w"), *[named] * 30)
+    policy = FAST.replace(pending=any_of(accepted, created), poll_failures=1)
+    with Guarded(policy=policy) as session, pytest.raises(requests.RequestException):
+        if begin:
+            session.begin("POST", server.url).result()
+        else:
+            session.post(server.url)
+    assert not any("/private" in asked for asked in server.asked)
