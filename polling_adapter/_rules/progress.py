@@ -8,7 +8,7 @@ verdict. A Progress is a value: each fact makes a new one.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
 from .answer import IDEMPOTENT, SAFE, Answer, is_poll, retry_after
@@ -53,6 +53,9 @@ class GiveUp(NamedTuple):
 
 Verdict: TypeAlias = "Due | GiveUp | None"
 
+#: What came, statuses and kinds of errors, and how often
+Seen: TypeAlias = tuple[tuple[str | int, int], ...]
+
 
 class Progress(NamedTuple):
     """The counters and the deadline of one call.
@@ -70,8 +73,7 @@ class Progress(NamedTuple):
     :param refusals: refusals in a row, with a time to come back.
     :param unusable: answers in a row that ask to wait, and name no usable time.
     :param is_result: what comes next stands, whatever it is.
-    :param seen: what came, and how often, in turn; a tuple, as it is of few kinds and 100,000 calls
-        may wait.
+    :param seen: what came so far; a tuple, as it is of few kinds and 100,000 calls may wait.
     """
 
     started: float
@@ -86,7 +88,7 @@ class Progress(NamedTuple):
     refusals: int = 0
     unusable: int = 0
     is_result: bool = False
-    seen: tuple[Any, ...] = ()
+    seen: Seen = ()
 
     @classmethod
     def begin(cls, policy: PollingPolicy, now: float) -> Progress:
@@ -214,8 +216,7 @@ class Progress(NamedTuple):
 
     def tally(self) -> str:
         """The answers seen, as ``303 x 40, 502 x 3``."""
-        counted = zip(self.seen[::2], self.seen[1::2], strict=True)
-        often_first = sorted(counted, key=lambda seen: -seen[1])
+        often_first = sorted(self.seen, key=lambda seen: -seen[1])
         return ", ".join(f"{what} x {times}" for what, times in often_first) or "nothing"
 
     def _asked(
@@ -293,12 +294,11 @@ def _shown(what: str | int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _seen(before: tuple[Any, ...], what: object) -> tuple[Any, ...]:
+def _seen(before: Seen, what: str | int) -> Seen:
     """``before``, and ``what``. Calls that have seen the same share it."""
-    for place in range(0, len(before), 2):
-        if before[place] == what:
-            return (*before[: place + 1], before[place + 1] + 1, *before[place + 2 :])
-    return (*before, what, 1)
+    times = dict(before)
+    times[what] = times.get(what, 0) + 1
+    return tuple(times.items())
 
 
 def _is_refusal(answer: Answer, policy: PollingPolicy) -> bool:
