@@ -124,7 +124,8 @@ class PollingAdapterMixin(_Base):
         answered = challenges(request) if redirect is None else []
         followed = redirect or (answered[0] if answered else None)
         before = mark_of(request, HandedOut) if followed is None else followed.handed
-        call = call_after(before, self.policy, upcoming=request, opening=WITH_A_SESSION)
+        call = call_after(before, self.policy, upcoming=request)
+        call.opening = WITH_A_SESSION
         chain = _Chain(call, super().send, options, request.hooks, answered)
         return call.run(chain.answer, request, redirect)
 

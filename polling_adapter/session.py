@@ -109,12 +109,12 @@ class PollingMixin(_Base):
             own = choice.owns(request)
             request.hooks = own.hooks  # so it is known, if somebody above sends it again
             return self._send_in(choice, kwargs, own)
-        follows = kwargs.get("allow_redirects", True)
         # A request of a job may be sent again by hand.
         policy = choice.policy if isinstance(choice, Call) else choice
-        call = call_after(handed_to(request), self.policy, policy, request, follows=follows)
+        call = call_after(handed_to(request), self.policy, policy, request)
+        call.follows = kwargs.get("allow_redirects", True)
         response = call.run(self._first, call, request, kwargs)
-        if not follows:
+        if not call.follows:
             upcoming = getattr(response, "_next", None)  # a copied or pickled response has none
             if isinstance(upcoming, requests.PreparedRequest):
                 mark(upcoming, hand_out(call, response))

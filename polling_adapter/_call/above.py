@@ -131,19 +131,15 @@ def call_after(
     default: PollingPolicy,
     policy: PollingPolicy | None = None,
     upcoming: requests.PreparedRequest | None = None,
-    *,
-    follows: bool = True,
-    opening: str = "",
 ) -> Call:
     """The call that follows what was ``handed`` out, if anything was, by ``upcoming``.
 
     :param policy: the caller's; None: that of what was handed out, or else the ``default``.
     """
     if handed is None:
-        return Call(policy or default, follows=follows, opening=opening)
+        return Call(policy or default)
     policy = policy or handed.policy or default
-    job = handed.job(policy, upcoming)
-    return Call(policy, job, origin=handed.origin, follows=follows, opening=opening)
+    return Call(policy, handed.job(policy, upcoming), origin=handed.origin)
 
 
 def forget(redirect: Redirect, request: requests.PreparedRequest) -> None:

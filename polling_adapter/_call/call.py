@@ -47,8 +47,6 @@ class Call(Owner):
     :param policy: the caller's choices.
     :param job: where it stands; None: it begins now.
     :param origin: a URL of where its first request goes; None: it is yet to be known.
-    :param follows: whether redirects are followed: then the caller has no use for their bodies.
-    :param opening: what a line of code begins with that goes on with it.
     """
 
     __slots__ = (
@@ -69,20 +67,14 @@ class Call(Owner):
     )
 
     def __init__(
-        self,
-        policy: PollingPolicy,
-        job: Job | None = None,
-        *,
-        origin: str | None = None,
-        follows: bool = True,
-        opening: str = "",
+        self, policy: PollingPolicy, job: Job | None = None, *, origin: str | None = None
     ) -> None:
         self.policy = policy
-        self.opening = opening
         self.clock = policy.clock
         self.job = Job(Progress.begin(policy, self.clock.monotonic())) if job is None else job
         self.origin = origin
-        self.follows = follows
+        self.follows = True  # redirects: then the caller has no use for their bodies
+        self.opening = ""  # what a line of code begins with that goes on with it
         self.arrived: requests.Response | None = None  # the answer, until the job tells of it
         self.exchange: Any = None  # what is under way
         self.following: Any = None  # what a session follows its redirects with
