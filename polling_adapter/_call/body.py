@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import requests
 
@@ -30,24 +29,17 @@ def release(response: requests.Response, out_of_time: Callable[[], bool]) -> Non
     raw = response.raw
     if raw is None or response._content_consumed:
         return
-    if getattr(raw, "length_remaining", None) == 0:  # nothing follows the headers
-        _drain(raw)
-        response._content, response._content_consumed = b"", True
+    is_empty = getattr(raw, "length_remaining", None) == 0  # nothing follows the headers
+    body = b"" if is_empty else _within_bounds(response, out_of_time)
+    if body is None:
         return
-    body = _within_bounds(response, out_of_time)
-    if body is not None:
-        _drain(raw)
-        response._content, response._content_consumed = body, True
-        response.close()
-
-
-def _drain(raw: Any) -> None:
-    """Give the connection back, as all of the body is here."""
     try:
         if hasattr(raw, "drain_conn"):
             raw.drain_conn()
     except RuntimeError:  # urllib3 before 2.6.3, of what a hook has decoded in part
         raw.close()
+    response._content, response._content_consumed = body, True
+    response.close()
 
 
 def leave_unread(response: requests.Response, out_of_time: Callable[[], bool]) -> None:
