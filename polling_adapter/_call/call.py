@@ -332,10 +332,6 @@ class Call(Owner):
             return deadline
         return until if deadline is None else min(until, deadline)
 
-    def redirected(self) -> None:
-        """A redirect that is no poll is followed."""
-        self.job = self.job._replace(progress=self.job.progress.redirected())
-
     def pause(self, step: Next) -> float:
         """Until which instant to wait before ``step``; all is done that is to be done before.
 

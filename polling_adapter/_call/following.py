@@ -130,7 +130,7 @@ class Following:
             session.get_adapter(upcoming.url)  # if there is none, requests says so before any wait
             self._proxies = session.rebuild_proxies(upcoming, self._proxies) or None
         if counts:
-            call.redirected()
+            call.job = call.job._replace(progress=call.job.progress.redirected())
         return Next(upcoming, due, response)
 
     def attempt(self, call: Call, request: requests.PreparedRequest) -> requests.Response | Next:
