@@ -13,11 +13,11 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
-from .._clock import at_work
+from .._clock import Result, at_work
 from .._rules.address import printable, without_userinfo
 from .._rules.answer import Answer, is_final, retry_after
 from .._rules.progress import Due, GiveUp, Progress, Verdict
@@ -34,8 +34,6 @@ from .next_request import keeps_credentials, stand_in
 from .timeout import within
 
 logger = logging.getLogger("polling_adapter")
-
-Result = TypeVar("Result")
 
 # Who waits so long, in seconds, without a word, is taken for one that hangs.
 _LONG = 10
