@@ -41,11 +41,6 @@ class Answer(NamedTuple):
     named: float | None = None
     from_cache: bool = False
 
-    @property
-    def may_be_stored(self) -> bool:
-        """Whether a cache may give it again to who asks for the same."""
-        return self.status in STORABLE or self.from_cache
-
 
 def is_final(status: int) -> bool:
     """Whether it is a success, and so the result, unless the policy calls it pending (RFC 9110

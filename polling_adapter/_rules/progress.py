@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..policy import PollingPolicy
-from .answer import IDEMPOTENT, SAFE, Answer, is_poll, retry_after
+from .answer import IDEMPOTENT, SAFE, STORABLE, Answer, is_poll, retry_after
 
 # A server that answers 500 is there, and fails: so many in a row are its answer.
 _ENOUGH_OF_500 = 5
@@ -230,7 +230,7 @@ class Progress(NamedTuple):
         if asked is None and answer.named is not None:
             asked = answer.named
             reason += f", {_number(asked)} s by the policy's retry_after"
-        storable = poll and answer.may_be_stored
+        storable = poll and (answer.status in STORABLE or answer.from_cache)
         refusals = 0 if poll else self.refusals + 1
         after = self._replace(failures=0, fives=0, refusals=refusals, unusable=0, seen=seen)
         if asked is not None:
