@@ -1,6 +1,7 @@
 """The fields of a policy, as :meth:`PollingPolicy.replace` takes them.
 
-It stands on nothing, so that what is here for type checkers alone puts no other file higher.
+It imports nothing of this package: what only type checkers need shall not lengthen the chain of
+imports.
 """
 
 from collections.abc import Callable, Collection

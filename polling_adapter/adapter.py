@@ -180,7 +180,7 @@ class _Chain:
     _follows = False  # what it answers was a redirect, so redirects are followed
     _is_first = True  # what is sent is the session's request, and not yet a poll
     _are_hooks_done = False  # they have seen the latest answer
-    _brought: requests.Response | None = None  # by them, in place of one
+    _brought: requests.Response | None = None  # what they have brought in place of an answer
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class _Chain:
         challenges: list[Challenged],
     ) -> None:
         self._call = call
-        self._challenges = challenges  # that its request answers: a session may follow with theirs
+        self._challenges = challenges  # answered by its request: a session may follow with theirs
         self._hooks = hooks  # those that requests goes through afterwards
         self._send = send
         self._options = options

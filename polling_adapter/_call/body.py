@@ -52,7 +52,7 @@ def leave_unread(response: requests.Response, out_of_time: Callable[[], bool]) -
 
 
 def _within_bounds(response: requests.Response, out_of_time: Callable[[], bool]) -> bytes | None:
-    """The body, which is yet to be read, but a mock's; None: it is of no use, and dropped."""
+    """The body, which stays unread (a mock's does not); None: it is of no use, and dropped."""
     try:
         if hasattr(response.raw, "_fp"):
             return looked_at(response, out_of_time)

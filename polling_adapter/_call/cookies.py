@@ -28,7 +28,7 @@ class Cookies:
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str, str], tuple[str, float]] = {}
         self._new = 0  # so many, at the most, of the latest are not in the next request
-        self._only: Any = None  # that has brought all of them, and needs nothing
+        self._only: Any = None  # the one message that has brought all of them: it stays as it came
 
     def __len__(self) -> int:
         return len(self._lines)

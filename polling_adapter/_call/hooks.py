@@ -23,7 +23,7 @@ class Watching:
     """A mark that is told when hooks are gone through."""
 
     is_over = False
-    has_come_back = False  # by what one of them has sent, an answer that all of them have seen
+    has_come_back = False  # what one of them has sent was answered, and all have seen that answer
 
     def begins(self) -> None:
         """They are about to see an answer."""
