@@ -15,7 +15,6 @@ import requests
 
 Hook = Callable[..., Any]
 
-
 AnyMark = TypeVar("AnyMark")
 
 
@@ -58,6 +57,18 @@ class MarkedHooks(list[Hook]):
         return MarkedHooks, (self[:], self.marks)
 
 
+class DoneHooks(MarkedHooks):
+    """The caller's response hooks, which have seen some answers already."""
+
+    def __iter__(self) -> Iterator[Hook]:
+        for hook in super().__iter__():
+            yield partial(_unless_done, hook)
+
+
+def _unless_done(hook: Hook, response: requests.Response, **kwargs: Any) -> Any:
+    return None if vars(response).get("_hooks_done") else hook(response, **kwargs)
+
+
 class Owner:
     """Who decides about a request."""
 
@@ -70,18 +81,6 @@ class Owner:
 
 #: Nobody of ours: the request is left to requests.
 REQUESTS = Owner()
-
-
-class DoneHooks(MarkedHooks):
-    """The caller's response hooks, which have seen some answers already."""
-
-    def __iter__(self) -> Iterator[Hook]:
-        for hook in super().__iter__():
-            yield partial(_unless_done, hook)
-
-
-def _unless_done(hook: Hook, response: requests.Response, **kwargs: Any) -> Any:
-    return None if vars(response).get("_hooks_done") else hook(response, **kwargs)
 
 
 class OwnedHooks(list[Hook]):
