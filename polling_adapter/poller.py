@@ -162,8 +162,7 @@ class Poller:
         if isinstance(outcome, requests.Response) and outcome.ok and not self._cancelled:
             raise ValueError(f"nothing is left to resume: {printable(self.url)} gave the result")
         upcoming = self._call.job.upcoming
-        is_over = outcome is not None or self._cancelled
-        leads_on = is_over or upcoming is None or is_address(upcoming.url)
+        leads_on = self.done() or upcoming is None or is_address(upcoming.url)
         token = self._call.token(tuple(headers)) if leads_on else None
         if token is None:
             raise ValueError(
