@@ -231,8 +231,8 @@ class PollingServer:
         """A function of the script has raised it."""
         self._raised = self._raised or error
 
-    def _is_to_be_sent(self, request: Request, answer: Answer) -> None:
-        """From now on, the client may know when to come again."""
+    def _note_due(self, request: Request, answer: Answer) -> None:
+        """From now on, the client may know when to come again, as ``answer`` says it."""
         headers = {name.title(): value for name, value in answer.headers.items()}
         seconds = retry_after(headers, self.clock.time())
         path = self._path(request.path, headers.get("Location", ""))
@@ -266,7 +266,7 @@ class _Handler(Handler):
         if answer.fault in ("close", "reset", "stall"):
             self._send_nothing(answer.fault)
         else:
-            server._is_to_be_sent(request, answer)
+            server._note_due(request, answer)
             self._send(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any
