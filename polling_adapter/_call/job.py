@@ -143,7 +143,7 @@ class Job(NamedTuple):
             failing=max(0.0, then - progress.failing_since) if progress.failures else 0.0,
             asked=None if due is None else due.asked,
             pending=pending,
-            no_cache=given.get("Cache-Control") == "no-cache" or (due is not None and due.storable),
+            no_cache=given.get("Cache-Control") is not None or (due is not None and due.storable),
             origin=without_userinfo(origin or upcoming.url),
             has_body=upcoming.body is not None,
             is_typed=upcoming.body is None and given.get("Content-Type") is not None,

@@ -83,7 +83,8 @@ def _as_redirected(
         if token.is_typed:  # so that a token of what is made here says so, too
             headers["Content-Type"] = session.headers.get("Content-Type")
     headers |= token.headers
-    if token.no_cache:  # RFC 9111 section 5.2.1.4: the next answer is the server's
+    # RFC 9111 section 5.2.1.4: the next answer is the server's
+    if token.no_cache and session.headers.get("Cache-Control") is None:
         headers.setdefault("Cache-Control", "no-cache")
     params = kwargs.get("params") or {}
     if isinstance(params, Mapping) and isinstance(session.params, Mapping):

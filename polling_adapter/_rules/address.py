@@ -13,8 +13,8 @@ _READ_TWO_WAYS = re.compile(r"[\x00-\x20\x7f\\]")
 _READ_ALIKE = re.compile(r"(\[[^\[\]]*\]|[^\[\]%]*)(:[0-9]*)?")
 
 # What printable() leaves out of one URL, where there may be any in a text.
-_USERINFO = re.compile(r"(?<=://)[^\s\"'<>/?#\\]*@")
-_QUERY = re.compile(r"\?[^\s\"'<>#\\]+")
+_USERINFO = re.compile(r"(?<=://)[^\s\"<>/?#\\]*@")
+_QUERY = re.compile(r"\?(?:[^\s\"'<>#\\]|'(?=[^\s\"'<>#\\]))+")  # an apostrophe may be of it
 
 # How requests and urllib3 write URLs, quoted or not, and what follows the host of one
 _IN_A_MESSAGE = re.compile(

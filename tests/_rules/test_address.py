@@ -33,6 +33,8 @@ def test_a_url_is_shown_without_userinfo(url: str | None, shown: str) -> None:
         ),
         ("<https://host/a?b=c> 'https://host/?d'", "<https://host/a?...> 'https://host/?...'"),
         (r'"https://host/a?b=c\" and more"', r'"https://host/a?...\" and more"'),
+        ("https://host/a?b%20eq%20'c'&d=e f", "https://host/a?... f"),
+        ("https://u:p'q@host/a", "https://host/a"),
         ("Is it there? Mail me@host.", "Is it there? Mail me@host."),
     ],
 )

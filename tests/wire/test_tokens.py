@@ -111,6 +111,23 @@ def test_P10_caches_are_passed_by(server: Server, status: int) -> None:
     assert sent == [None, "no-cache", "no-cache"]
 
 
+@pytest.mark.parametrize("of_session", [False, True])
+def test_P10_by_a_request_with_a_cache_control_of_its_own_too(
+    server: Server, of_session: bool
+) -> None:
+    """A token does not hold the header; where the session has it, it is there again."""
+    server.script(poll("/w", "0", 301), poll("/w", "0", 301), DONE)
+    own = {"Cache-Control": "max-age=5"}
+    with PollingSession(policy=FAST) as session:
+        session.headers.update(own if of_session else {})
+        poller = session.begin("GET", server.url, headers=own)
+        for _ in range(2):
+            poller = session.resume(poller.continuation_token())
+            poller.poll()
+    sent = [seen.headers.get("Cache-Control") for seen in server.seen]
+    assert sent == (["max-age=5"] * 3 if of_session else ["max-age=5", "no-cache", "no-cache"])
+
+
 def test_P2_what_is_due_stays_due(server: Server) -> None:
     server.script(poll("/w", "0.02"))
     with PollingSession(policy=FAST) as session:
