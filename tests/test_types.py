@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -125,6 +126,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "site"
 
 
+def quickstart() -> str:
+    """The code of the page, one block after the other."""
+    page = (ROOT / "docs" / "quickstart.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?: {4}.*\n|\n)+)", page)
+    assert len(blocks) > 5
+    return "".join(map(dedent, blocks))
+
+
 CHECKERS = {
     "mypy": ["--strict", "--no-incremental"],
     "basedpyright": ["--pythonpath", sys.executable, "--level", "error"],
@@ -132,10 +141,11 @@ CHECKERS = {
 
 
 @pytest.mark.parametrize("checker", list(CHECKERS))
-def test_a_users_program(installed: Path, tmp_path: Path, checker: str) -> None:
+@pytest.mark.parametrize("code", [PROGRAM, quickstart()], ids=["own", "quickstart"])
+def test_a_users_program(installed: Path, tmp_path: Path, checker: str, code: str) -> None:
     pytest.importorskip(checker)
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
+    program.write_text(code)
     # basedpyright is pyright, and as strict as that is by default, if it is told so
     as_pyright = {"typeCheckingMode": "standard", "extraPaths": [str(installed)]}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(as_pyright))
@@ -148,7 +158,7 @@ def test_a_users_program(installed: Path, tmp_path: Path, checker: str) -> None:
         check=False,
     ).stdout
     refused = {int(line) for line in re.findall(r"program\.py:(\d+)(?:: |:\d+ - )error", told)}
-    lines = PROGRAM.splitlines()
+    lines = code.splitlines()
     assert refused == {n for n, line in enumerate(lines, 1) if "# refused" in line}, told
     assert "polling_adapter" not in re.sub(r"program\.py.*", "", told), told
 
