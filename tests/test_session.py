@@ -312,11 +312,27 @@ def test_P7_proxies_of_the_environment_are_those_of_requests(
             there = [seen.headers.get("Host", "") for seen in proxy.seen]
             return proxy.asked, there, elsewhere.asked
 
-    for bypassed in ("", elsewhere.url.removeprefix("http://")):
+    for bypassed in ("", "127.0.0.1"):  # an address has no port there
         monkeypatch.setenv("no_proxy", bypassed)
         with requests.Session() as stock:
             expected = asked(stock, {})
         assert asked(session, {"Retry-After": "0"}) == expected
+
+
+def test_P7_a_job_that_begins_past_the_proxy_goes_on_through_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That no proxy is for the origin where it begins says nothing of the next one."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    there, ours = "http://127.0.0.2:9/work", PollingSession(policy=FAST.replace(poll_failures=0))
+    with serving() as proxy, ours, requests.Session() as stock:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for session, asks in ((stock, {}), (ours, {"Retry-After": "0"})):
+            hops = [Reply(303, {"Location": to, **asks}) for to in ("/start/2", there)]
+            server.script(*hops)
+            assert session.post(f"{server.url}/start").text == "done"
+    assert server.asked == ["POST /start", "GET /start/2"] * 2
+    assert proxy.asked == [f"GET {there}"] * 2
 
 
 def test_mixed_into_another_session(server: Server) -> None:
