@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -261,6 +261,20 @@ def test_a_poll_that_is_due_is_sent_although_no_time_is_left(server: Server) -> 
             with pytest.raises(PollingTimeout):
                 poller.result(timeout=0)
             assert poller.polls == polls
+        assert poller.result(timeout=0).text == "done"
+
+
+def test_it_has_a_tenth_of_a_second_so_that_who_asks_again_and_again_gets_the_result(
+    server: Server,
+) -> None:
+    server.script(poll("/w"), DONE._replace(delay=0.02))
+    with PollingSession(policy=FAST) as session:
+        poller = session.begin("POST", server.url)
+        for _ in range(30):
+            if not poller.done():
+                with suppress(PollingTimeout):
+                    poller.result(timeout=0)
+        assert poller.done()
         assert poller.result(timeout=0).text == "done"
 
 
