@@ -855,6 +855,27 @@ def test_the_first_long_wait_is_told_of(
     assert "200 after 2 polls, 1870.0 s" in told[-1]
 
 
+def test_long_is_ten_seconds(
+    server: Server, connect: Open, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(*[poll("/work", wait) for wait in ("9", "10", "60")], DONE)
+    with caplog.at_level(logging.DEBUG, "polling_adapter"):
+        connect(FAST.replace(clock=clock)).get(server.url)
+    told = [one for one in caplog.records if "is asked in" in one.getMessage()]
+    assert clock.slept == [9, 10, 60]
+    assert [one.levelname for one in told] == ["DEBUG", "INFO", "DEBUG"]
+
+
+def test_an_outage_that_is_over_is_told_of_once(
+    server: Server, connect: Open, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(poll("/work"), *[Reply(502)] * 3, DONE)
+    with caplog.at_level(logging.INFO, "polling_adapter"):
+        connect(FAST.replace(clock=clock)).get(server.url)
+    told = [text for text in caplog.messages if "answers again" in text]
+    assert told == [f"{server.url}/work answers again, after 3 failed polls in a row"]
+
+
 def test_a_waiting_call_holds_no_connection(server: Server, connect: Open) -> None:
     replies = iter([poll("/work", "0.3", **{"X": "1"}), DONE])
     server.answer = lambda seen: next(replies) if "work" in seen.path or "go" in seen.path else DONE
