@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -143,6 +144,20 @@ def test_P6_an_outage_that_lasts_too_long_is_the_end_and_says_how_to_go_on(
     assert clock.now >= began + 10
     assert caught.value.__cause__ is down
     assert caught.value.continuation_token is not None
+
+
+def test_a_status_that_ends_the_job_is_returned_and_warned_of(
+    policy: PollingPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who does not look at it learns from the log that nobody polls any more."""
+    call = polled(policy.replace(poll_failures=1))
+    send = sender(call, *[(502, None, None)] * 2)
+    with caplog.at_level(logging.WARNING, "polling_adapter"):
+        response, _ = until_answered(call, Next(request(), None, None), send, reads=True)
+    assert response.status_code == 502
+    last = caplog.records[-1]
+    assert last.levelname == "WARNING"
+    assert last.getMessage() == f"{URL}: status 502 outlasts poll_failures=1"
 
 
 def test_nothing_is_sent_when_the_time_is_over(policy: PollingPolicy, clock: FakeClock) -> None:
