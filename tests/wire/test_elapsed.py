@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from polling_adapter import PollingMixin, PollingPolicy, PollingSession
 
-from ..conftest import MixedSession
+from ..conftest import MixedSession, Open
 from ..server import DONE, Reply, Server, again, poll
 
 WAIT = 0.3
@@ -48,6 +49,19 @@ def test_P7_no_wait_is_in_it(
         assert time.monotonic() - began >= WAIT
         assert response.text == "done"
     assert response.elapsed.total_seconds() < WAIT - 0.05
+
+
+def test_P7_hooks_see_that_of_each_poll(server: Server, connect: Open) -> None:
+    """As requests sets it before it shows an answer to them."""
+    server.script(*[poll("/w")._replace(delay=0.02)] * 3, DONE._replace(delay=0.02))
+    seen: list[float] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        seen.append(response.elapsed.total_seconds())
+
+    connect(FAST).get(server.url, hooks={"response": hook})
+    assert len(seen) == 4
+    assert min(seen) >= 0.02
 
 
 @pytest.mark.parametrize("kind", [PollingSession, MixedSession])
