@@ -186,6 +186,17 @@ def test_contexts_within_each_other() -> None:
         assert max_polls() is None
 
 
+def test_of_several_the_latest_counts() -> None:
+    """Also where what is installed again is what was there before the context."""
+    install(FAST.replace(max_polls=1))
+    with installed(FAST.replace(max_polls=2)):
+        assert max_polls() == 2
+        install(FAST.replace(max_polls=3))
+        assert max_polls() == 3
+    assert max_polls() == 3
+    uninstall()
+
+
 def test_an_error_in_a_context() -> None:
     with pytest.raises(ZeroDivisionError), installed(FAST):
         raise ZeroDivisionError
