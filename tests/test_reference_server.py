@@ -26,7 +26,9 @@ def test_health(reference: ReferenceServer) -> None:
     response = requests.get(f"{reference.url}/health", timeout=5)
     assert (response.status_code, response.json()) == (200, {"status": "UP"})
     assert response.headers["Access-Control-Allow-Origin"] == "*"
-    assert requests.head(f"{reference.url}/health", timeout=5).content == b""
+    head = requests.head(f"{reference.url}/health", timeout=5)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == response.headers["Content-Length"]
 
 
 @both_ways
@@ -44,6 +46,8 @@ def test_a_redirect_says_where_and_when(reference: ReferenceServer) -> None:
     assert response.status_code == 303
     assert response.headers["Location"].startswith("/work/")
     assert response.headers["Retry-After"] == "4"
+    # without which a script in a browser sees neither
+    assert response.headers["Access-Control-Expose-Headers"] == "Location, Retry-After"
 
 
 def test_the_duration_is_random_where_none_is_asked_for(reference: ReferenceServer) -> None:
@@ -111,6 +115,16 @@ def test_bodies_do_no_harm_to_the_requests_behind_them(reference: ReferenceServe
             response = session.post(start, data=body, allow_redirects=False)
             assert response.status_code == 303
             assert session.get(f"{reference.url}/health").status_code == 200
+
+
+def test_a_body_of_more_than_a_million_bytes_is_not_waited_for(reference: ReferenceServer) -> None:
+    """It costs the connection, and no time: none of it needs to come."""
+    head = b"POST /start_work?duration=60 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", reference.port), timeout=5) as connection:
+        connection.sendall(head)
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 303 ")
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 @pytest.mark.parametrize(
