@@ -130,3 +130,11 @@ def test_P7_what_requests_takes_of_a_mock(
 def test_a_mock_without_a_request_is_looked_into(connect: Open) -> None:
     with patch(SEND, return_value=a_response(request=None)):
         assert connect(PollingPolicy(pending=accepted)).get(URL).text == "body"
+
+
+def test_a_mocks_body_is_looked_into_as_far_as_any(connect: Open) -> None:
+    """Where a predicate asks for more than 64 KiB, the answer is the result."""
+    long = a_response(status_code=202, _content=bytes(65_537))
+    with patch(SEND, return_value=long):
+        policy = PollingPolicy(pending=lambda response: bool(response.content), max_polls=0)
+        assert connect(policy).get(URL).content == bytes(65_537)
