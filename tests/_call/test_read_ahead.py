@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 from io import BytesIO
+from typing import Any
 
 import pytest
 import requests
 import urllib3
 
+from polling_adapter._call import read_ahead as module
 from polling_adapter._call.body import is_lost
 from polling_adapter._call.read_ahead import BODY_LIMIT, looked_at, read_ahead
 
@@ -52,3 +55,25 @@ def test_P6_what_was_handed_on_and_not_counted_is_lost() -> None:
     made.raw._fp.read(5)
     assert made.raw.tell() == 0
     assert is_lost(made)
+
+
+def test_where_urllib3_does_not_bound_it_a_decoder_gets_a_few_bytes_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As those of two codings may grow a millionfold; what is too long is not all decoded."""
+    monkeypatch.setattr(module, "_GROWTH_IS_BOUNDED", False)
+    decoder, given = urllib3.response.MultiDecoder, []
+    stock = decoder.decompress
+
+    def decompress(self: Any, data: bytes, *args: Any, **kwargs: Any) -> bytes:
+        given.append(len(data))
+        return stock(self, data, *args, **kwargs)
+
+    monkeypatch.setattr(decoder, "decompress", decompress)
+    packed = gzip.compress(gzip.compress(bytes(10_000_000)))
+    made = response(packed)
+    made.headers["Content-Encoding"] = "gzip, gzip"
+    with pytest.raises(OverflowError):
+        looked_at(made, lambda: False)
+    assert max(given) <= 8
+    assert sum(given) < len(packed)
