@@ -30,6 +30,10 @@ class PollingError(requests.RequestException):
     None of an error that was pickled, if it has functions that decide, which may not be.
     """
 
+    url: str | None
+    polls: int
+    elapsed: float
+    continuation_token: str | None
     policy: Any = None
 
     def __init__(
