@@ -48,7 +48,7 @@ def test_it_reads_and_the_response_is_as_it_was(make: Make) -> None:
     made = make(b'{"status": "running"}')
     was_read, view = made._content_consumed, view_of(made)
     assert view.json() == {"status": "running"}
-    assert b"".join(view.iter_content(5)) == view.content == b'{"status": "running"}'
+    assert b"".join(view_of(made).iter_content(5)) == view.content == b'{"status": "running"}'
     assert made._content_consumed is was_read
     assert made.content == b'{"status": "running"}'
 
@@ -70,4 +70,5 @@ def test_what_a_predicate_does_to_it_is_not_done_to_the_response() -> None:
     view = view_of(made)
     view.status_code, view.encoding = 500, "ascii"
     view.close()
+    assert view.raw is None
     assert (made.status_code, made.encoding, made.content) == (200, None, b"body")
