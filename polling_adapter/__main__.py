@@ -62,8 +62,8 @@ def demo(arguments: argparse.Namespace) -> int:
     # requests lets a ValueError pass, of a Location that cannot be read
     except (NoResult, requests.RequestException, OSError, ValueError) as error:
         told = in_words(error)
-        if not arguments.url:  # that server is gone, and nothing is left to resume with
-            told = told.partition("; resume with ")[0]
+        if not arguments.url:  # that server is gone, and nothing of its addresses is of use
+            told = told.partition("; begun at ")[0]
         _complain(f"no result: {told}")
         return 1
     return 0
