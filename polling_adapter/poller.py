@@ -344,11 +344,6 @@ class Poller:
         own = call.owns(upcoming)
         stand_in_as(own, upcoming)
         sent: requests.Response | Next = call.following.attempt(call, own)
-        if call.job.request is None:
-            raise PollingError(
-                f"{type(self._session).__name__}.send() has sent a deep copy of what it was given, "
-                "which no poller can follow: send what was given, or request.copy()"
-            )
         return sent
 
     def _check_limits(self) -> Poller:

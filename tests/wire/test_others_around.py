@@ -3,7 +3,6 @@ nothing is started twice."""
 
 from __future__ import annotations
 
-import copy
 import pickle
 import re
 import threading
@@ -18,7 +17,6 @@ from requests.auth import HTTPDigestAuth
 
 from polling_adapter import (
     PollingAdapter,
-    PollingError,
     PollingMixin,
     PollingPolicy,
     PollingSession,
@@ -176,35 +174,6 @@ def test_a_redirect_that_was_pickled_is_followed(server: Server, kind: type[Poll
         response = pickle.loads(pickle.dumps(response))
         found = list(session.resolve_redirects(response, response.request))
     assert [one.text for one in found] == ["done"]
-
-
-class Copies(PollingSession):
-    """Sends a copy of each request."""
-
-    made: Callable[[Any], Any]
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        return super().send(self.made(request), **kwargs)
-
-
-@pytest.mark.parametrize("way", ["request", "begin", "submit"])
-@pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, requests.PreparedRequest.copy])
-def test_P1_P8_a_class_that_sends_copies(
-    server: Server, clock: FakeClock, made: Callable[[Any], Any], way: str
-) -> None:
-    server.script(poll("/w", "5"), poll("/w", "7"), DONE)
-    with Copies(policy=FAST.replace(clock=clock)) as session:
-        session.made = made
-        found = getattr(session, way)("POST", server.url)
-        if made is copy.deepcopy and way != "request":
-            with pytest.raises(PollingError, match="sent a deep copy") as caught:
-                found.result()
-            assert continuation_token(caught.value)
-            return
-        result = found if way == "request" else found.result()
-    assert result.text == "done"
-    assert sum(clock.slept) == pytest.approx(12)
-    assert server.asked == ["POST /", "GET /w", "GET /w"]
 
 
 class Slotted(requests.PreparedRequest):
