@@ -78,6 +78,7 @@ class Retries(urllib3.Retry):
         after: Any = super().increment(method, url, response, error, _pool, _stacktrace)
         call = under_way()
         if call is not None and not _has_time_for(call, after.due_after(response, call)):
+            # As urllib3 words it, which is where what_failed() finds the status.
             too_many = ResponseError.SPECIFIC_ERROR
             reason = error or ResponseError(too_many.format(status_code=response.status))
             raise MaxRetryError(_pool, url or "", reason)
@@ -88,8 +89,8 @@ class Retries(urllib3.Retry):
         clipped, and to be respected or not is no question (P1). None: at once."""
         wall, now = call.clock.time(), call.clock.monotonic()
         asked = None if response is None else retry_after(response.headers, wall)
-        seconds, last = asked or self.get_backoff_time(), self.history[-1]
-        what = last.status or type(last.error).__name__
+        seconds, failed = asked or self.get_backoff_time(), self.history[-1]
+        what = failed.status or type(failed.error).__name__
         return retried(what, seconds, asked, call.policy, now) if seconds > 0 else None
 
     def sleep(self, response: Any = None) -> None:

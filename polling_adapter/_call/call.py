@@ -459,7 +459,10 @@ class Call(Owner):
                 vars(response)["_continuation_token"] = token.anew()
 
     def log_end(self, what: object) -> None:
-        """That of a job which has polled: the status of an answer, or the kind of an error."""
+        """Log the end of a job, if it has polled.
+
+        :param what: has ended it: the status of an answer, or the kind of an error.
+        """
         polls = self.job.progress.polls
         if polls and logger.isEnabledFor(logging.INFO):
             url = printable(self.origin)

@@ -1,4 +1,4 @@
-"""Requests and responses, made by hand."""
+"""Requests, responses and a token, made by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from typing import Any
 import requests
 from requests.structures import CaseInsensitiveDict
 
+from polling_adapter._rules.token import Token
+
 URL = "http://example.org/work"
+TOKEN = Token(
+    url="http://example.org/work/42",
+    method="GET",
+    due=0.0,
+    polls=3,
+    counted=3,
+    elapsed=20.0,
+    left=40.0,
+    origin="http://example.org",
+    has_body=False,
+    headers={},
+)
 
 
 def request(url: str = URL, method: str = "GET", **kwargs: Any) -> requests.PreparedRequest:

@@ -14,23 +14,12 @@ from polling_adapter._call.messages import (
     without_line,
     without_token,
 )
-from polling_adapter._rules.token import Token
 
+from .made import TOKEN as A_TOKEN
 from .made import request
 
 WALL = 1_700_000_000.0
-TOKEN = Token(
-    url="http://user@example.org/work/42?sig=secret",
-    method="GET",
-    due=WALL + 30,
-    polls=1,
-    counted=1,
-    elapsed=1.0,
-    left=None,
-    origin="http://example.org",
-    has_body=False,
-    headers={},
-)
+TOKEN = A_TOKEN._replace(url="http://user@example.org/work/42?sig=secret", due=WALL + 30, left=None)
 LINE = "session.resume(error.continuation_token"
 
 

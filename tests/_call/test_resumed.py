@@ -15,19 +15,7 @@ from polling_adapter._call.resumed import resumed
 from polling_adapter._rules.token import Token
 
 from ..fake_clock import FakeClock
-
-TOKEN = Token(
-    url="http://example.org/work/42",
-    method="GET",
-    due=0.0,
-    polls=3,
-    counted=3,
-    elapsed=20.0,
-    left=40.0,
-    origin="http://example.org",
-    has_body=False,
-    headers={},
-)
+from .made import TOKEN
 
 
 @pytest.fixture
